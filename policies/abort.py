@@ -1,0 +1,291 @@
+"""Whether a job should go on: stop a broken one soon, a healthy one never.
+
+The rule one thinks of first, "more than half of the last 10 failed", aborts half of all healthy jobs of 10,000 items at
+a base failure rate of 10 %. So the default collects evidence (`policies.evidence`) and lets it stand for a *hold* time:
+counting alone burns through any limit in seconds when failures are instant. The literal rule can be had beside it or
+instead (`WindowRule`).
+
+Feed it the *final* outcome of each item, not each attempt, each browser crash, and a tick every second or so.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+import attrs
+
+from policies.evidence import EvidenceScore
+from policies.failures import Stream
+from policies.validation import CLOCK_LIMIT, integer, number, require_number
+from policies.values import JsonValue, optional
+
+
+class AbortAction(StrEnum):
+    """What the caller is to do."""
+
+    CONTINUE = "continue"
+    """All is well."""
+    SUSPECT = "suspect"
+    """Something is wrong: save the state, say so, and throttle to a few probes until it is known better."""
+    ABORT = "abort"
+    """The job is broken: save the state, clean up, end with the reason."""
+
+
+@attrs.frozen
+class AbortDecision(JsonValue):
+    """The judgement and its reasons."""
+
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"action": AbortAction}
+
+    action: AbortAction
+    """What to do."""
+    rule: str = ""
+    """The rule that speaks: ``infra_evidence``, ``content_evidence``, ``window`` or ``crashes``; empty for CONTINUE."""
+    evidence: dict[str, float] = attrs.field(factory=dict, hash=False)
+    """The figures behind it. Always ``operations`` and ``failures`` (final outcomes so far) and ``running_for`` (s).
+    Evidence rules add ``score`` and ``limit`` (points), ``failure_rate`` (fraction), ``suspect_for`` and ``hold`` (s);
+    the window rule ``window`` (operations) and ``window_failures``; the crash rule ``crashes``, ``limit`` (crashes) and
+    ``crash_window`` (s)."""
+    reason: str = ""
+    """One sentence for people; empty for CONTINUE."""
+
+
+@attrs.frozen
+class WindowRule:
+    """The literal rule: too many of the last operations failed, of whatever kind. No hold, no grace."""
+
+    window: int = attrs.field(default=10, validator=integer(1, 10_000))
+    """How many operations it looks back."""
+    failure_rate: float = attrs.field(default=0.5, validator=number(0, 1))
+    """Aborts above this fraction."""
+    min_operations: int = attrs.field(default=10, validator=integer(1, 1_000_000))
+    """Operations before it speaks at all, and (up to `window`) that it must see."""
+    duration: float | None = attrs.field(default=None, validator=number(0.001, CLOCK_LIMIT, optional=True))
+    """Operations older than this (seconds) are not looked at; None looks at all `window` of them."""
+
+
+@attrs.frozen
+class Outcome(JsonValue):
+    """One entry of the window."""
+
+    at: float = attrs.field(validator=number(-CLOCK_LIMIT, CLOCK_LIMIT))
+    failed: bool
+
+
+@attrs.frozen
+class AbortState(JsonValue):
+    """What is remembered between events. Times are monotonic seconds."""
+
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "infra": EvidenceScore.from_json,
+        "content": EvidenceScore.from_json,
+        "window": lambda entries: tuple(Outcome.from_json(entry) for entry in entries),
+        "crashes": tuple,
+        "verdict": optional(AbortDecision.from_json),
+    }
+
+    infra: EvidenceScore = attrs.field(factory=EvidenceScore)
+    """Evidence that pages do not come."""
+    content: EvidenceScore = attrs.field(factory=EvidenceScore)
+    """Evidence that pages come without items."""
+    operations: int = attrs.field(default=0, validator=integer(0, 10**15))
+    """Final outcomes counted so far."""
+    failures: int = attrs.field(default=0, validator=integer(0, 10**15))
+    """How many of them were failures."""
+    started: float | None = attrs.field(default=None, validator=number(-CLOCK_LIMIT, CLOCK_LIMIT, optional=True))
+    """Time of the first event."""
+    window: tuple[Outcome, ...] = ()
+    """Latest outcomes, oldest first; empty without a `WindowRule`."""
+    crashes: tuple[float, ...] = ()
+    """Times of the browser crashes since a browser last proved that it works, oldest first."""
+    verdict: AbortDecision | None = None
+    """The decision to abort, once taken: it is never taken back. A job that is run again begins with a new state."""
+
+    def shifted(self, seconds: float) -> Self:
+        """The same state on a clock that reads `seconds` more: for a state restored in another process."""
+        return attrs.evolve(
+            self,
+            infra=self.infra.shifted(seconds),
+            content=self.content.shifted(seconds),
+            started=None if self.started is None else self.started + seconds,
+            window=tuple(attrs.evolve(outcome, at=outcome.at + seconds) for outcome in self.window),
+            crashes=tuple(at + seconds for at in self.crashes),
+        )
+
+
+@attrs.frozen
+class AbortPolicy:
+    """When to abort a job. Every method takes a state and gives the next one with a decision."""
+
+    failure_rate: float = attrs.field(default=0.5, validator=number(0.01, 0.99))
+    """Evidence grows while more than this fraction fails."""
+    evidence: int | None = attrs.field(default=40, validator=integer(1, 1_000_000, optional=True))
+    """Points of evidence that make a suspicion: so many failures in a row, or twice as many more of them than is fine.
+    None turns the evidence rules off."""
+    hold: float = attrs.field(default=30.0, validator=number(0, 1_000_000))
+    """Seconds that the suspicion must last: a blip shorter than this never aborts."""
+    grace: float = attrs.field(default=60.0, validator=number(0, 1_000_000))
+    """Seconds from the first event before evidence may abort; it is collected from the first operation."""
+    min_operations: int = attrs.field(default=40, validator=integer(1, 10**9))
+    """Operations before evidence may abort."""
+    crashes: int | None = attrs.field(default=3, validator=integer(1, 1_000_000, optional=True))
+    """Browser crashes in a row that abort, but never fewer than two for each browser; None turns the crash rule off."""
+    crash_window: float = attrs.field(default=300.0, validator=number(0.001, 1_000_000))
+    """Seconds within which they must lie."""
+    window: WindowRule | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(WindowRule))
+    )
+    """The literal rule, beside the others."""
+
+    @classmethod
+    def for_job(cls, items: int, base_rate: float, false_abort: float = 0.01) -> Self:
+        """The quickest policy that leaves a healthy job alone.
+
+        A job of `items` operations of which the fraction `base_rate` fails independently even in good times is aborted
+        with a probability of at most `false_abort`. It inverts the asymptotic hazard of the score, (q - p)(1 - r) r^H
+        for p = `base_rate`, q = 1 - p and r = p / q. Raises `ValueError` for a base rate outside 0.001 to 0.49: at one
+        half there is no difference left to see.
+        """
+        require_number("items", items, 1, 10**12)
+        require_number("base_rate", base_rate, 0.001, 0.49)
+        require_number("false_abort", false_abort, 1e-9, 0.5)
+        ratio = base_rate / (1 - base_rate)
+        hazard = (1 - 2 * base_rate) * (1 - ratio)
+        evidence = max(1, math.ceil(math.log(items * hazard / false_abort) / -math.log(ratio)))
+        return cls(evidence=evidence, min_operations=evidence)
+
+    def step(
+        self,
+        state: AbortState,
+        failed: bool,
+        now: float,
+        stream: Stream = Stream.INFRA,
+        *,
+        browser_started: float | None = None,
+    ) -> tuple[AbortState, AbortDecision]:
+        """After the final outcome of one item.
+
+        A success speaks for both streams. A failure speaks against its own `stream`; one of content shows that the page
+        came and so speaks *for* the infrastructure. An uncounted one changes nothing. A page that came also ends a row
+        of browser crashes if its browser was started (at `browser_started`) after the first of them, or if that is not
+        known.
+        """
+        if state.verdict is not None or (failed and stream is Stream.UNCOUNTED):
+            return self.tick(state, now)
+        came = not failed or stream is Stream.CONTENT
+        proven = came and bool(state.crashes) and (browser_started is None or browser_started >= state.crashes[0])
+        state = attrs.evolve(
+            state,
+            infra=self._add(state.infra, not came, now),
+            content=self._add(state.content, failed, now) if came else state.content,
+            operations=state.operations + 1,
+            failures=state.failures + failed,
+            window=() if self.window is None else (*state.window, Outcome(now, failed))[-self.window.window :],
+            crashes=() if proven else state.crashes,
+        )
+        return self.tick(state, now)
+
+    def crash(self, state: AbortState, now: float, browsers: int) -> tuple[AbortState, AbortDecision]:
+        """After a browser crash at `now` in a fleet of `browsers`.
+
+        Crashes count only in a row, that is while no browser started since proved to work: ten browsers that crash once
+        in four hours each make three crashes in five minutes on most days.
+        """
+        state = self._begun(state, now)
+        if state.verdict is not None or self.crashes is None:
+            return self._judged(state, now)
+        limit = max(self.crashes, 2 * browsers)
+        recent = tuple(at for at in state.crashes[-limit:] if now - at <= self.crash_window)
+        state = attrs.evolve(state, crashes=(*recent, now))
+        if len(state.crashes) < limit:
+            return self._judged(state, now)
+        evidence = self._figures(state, now) | {
+            "crashes": len(state.crashes),
+            "limit": limit,
+            "crash_window": self.crash_window,
+        }
+        within = now - state.crashes[0]
+        reason = (
+            f"{len(state.crashes)} browser crashes within {within:.0f} s, and no browser started since the first of "
+            "them brought a page."
+        )
+        return _aborted(state, "crashes", evidence, reason)
+
+    def tick(self, state: AbortState, now: float) -> tuple[AbortState, AbortDecision]:
+        """After time has passed: suspicion matures without any outcome when all that is under way hangs."""
+        return self._judged(self._begun(state, now), now)
+
+    def _begun(self, state: AbortState, now: float) -> AbortState:
+        return attrs.evolve(state, started=now) if state.started is None else state
+
+    def _add(self, score: EvidenceScore, failed: bool, now: float) -> EvidenceScore:
+        if self.evidence is None:
+            return score
+        return score.add(failed, now, rate=self.failure_rate, limit=self.evidence)
+
+    def _judged(self, state: AbortState, now: float) -> tuple[AbortState, AbortDecision]:
+        if state.verdict is not None:
+            return state, state.verdict
+        suspicion = AbortDecision(AbortAction.CONTINUE, evidence=self._figures(state, now))
+        if self.window is not None:
+            state, decision = self._judged_by_window(state, self.window, now)
+            if decision is not None:
+                return state, decision
+        for rule, score in (("infra_evidence", state.infra), ("content_evidence", state.content)):
+            if self.evidence is None or score.since is None:
+                continue
+            evidence, reason = self._explained(state, score, rule, self.evidence, now)
+            running = evidence["running_for"]
+            ripe = state.operations >= self.min_operations and running >= self.grace
+            if ripe and score.held(now, limit=self.evidence, hold=self.hold):
+                return _aborted(state, rule, evidence, reason)
+            if suspicion.action is AbortAction.CONTINUE:
+                suspicion = AbortDecision(AbortAction.SUSPECT, rule, evidence, reason)
+        return state, suspicion
+
+    def _judged_by_window(
+        self, state: AbortState, rule: WindowRule, now: float
+    ) -> tuple[AbortState, AbortDecision | None]:
+        seen = tuple(entry for entry in state.window if rule.duration is None or now - entry.at <= rule.duration)
+        failures = sum(entry.failed for entry in seen)
+        too_few = state.operations < rule.min_operations or len(seen) < min(rule.min_operations, rule.window)
+        if too_few or failures <= rule.failure_rate * len(seen):
+            return state, None
+        evidence = self._figures(state, now) | {
+            "window": len(seen),
+            "window_failures": failures,
+            "failure_rate": rule.failure_rate,
+        }
+        reason = f"{failures} of the last {len(seen)} operations failed, more than {rule.failure_rate:.0%} of them."
+        return _aborted(state, "window", evidence, reason)
+
+    def _figures(self, state: AbortState, now: float) -> dict[str, float]:
+        return {
+            "operations": state.operations,
+            "failures": state.failures,
+            "running_for": 0.0 if state.started is None else now - state.started,
+        }
+
+    def _explained(
+        self, state: AbortState, score: EvidenceScore, rule: str, limit: int, now: float
+    ) -> tuple[dict[str, float], str]:
+        suspect_for = 0.0 if score.since is None else now - score.since
+        evidence = self._figures(state, now) | {
+            "score": score.score,
+            "limit": limit,
+            "failure_rate": self.failure_rate,
+            "suspect_for": suspect_for,
+            "hold": self.hold,
+        }
+        what = "pages fail to load" if rule == "infra_evidence" else "pages give no item"
+        reason = (
+            f"More than {self.failure_rate:.0%} of the {what}: {score.score:.0f} of {limit} points of evidence, "
+            f"suspected for {suspect_for:.0f} s; {state.failures} of {state.operations} operations failed so far."
+        )
+        return evidence, reason
+
+
+def _aborted(state: AbortState, rule: str, evidence: dict[str, float], reason: str) -> tuple[AbortState, AbortDecision]:
+    decision = AbortDecision(AbortAction.ABORT, rule, evidence, reason)
+    return attrs.evolve(state, verdict=decision), decision

@@ -1,0 +1,252 @@
+"""When a resource is short, when it is well again, and how hard to clean up meanwhile.
+
+A reading that hovers about its limit would raise dozens of alarms an hour. So a breach must last
+(`Threshold.for_seconds`), a recovery must reach a lower mark (`Threshold.clear`) and last as well: enter fast, leave
+slowly.
+
+Resources are named by the caller. The presets know ``memory_percent`` (%), ``memory_absolute`` (MB),
+``memory_pressure`` (PSI some avg10, %), ``cpu_percent`` (%), ``browser_lifetime`` (s), ``disk_space`` (MB free, the one
+that is short when it is low) and ``network_connections``.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum, StrEnum
+from typing import Any, ClassVar, Self
+
+import attrs
+
+from policies.validation import CLOCK_LIMIT, is_number, member, number
+from policies.values import JsonValue, optional
+
+_AMOUNT = 1e12
+
+
+class CleanupLevel(IntEnum):
+    """How hard to clean up; each level includes those before it."""
+
+    GENTLE = 1
+    """Drop what is idle: contexts, caches."""
+    MODERATE = 2
+    """Open no new pages, replace browsers once their items are done."""
+    AGGRESSIVE = 3
+    """Restart the largest browser and put its items back."""
+    FORCE = 4
+    """Save the state and kill the largest browser's process group."""
+
+
+def _level_or_none(instance: "Threshold", attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is not None:
+        member(CleanupLevel)(instance, attribute, value)
+
+
+@attrs.frozen
+class Threshold:
+    """Limits of one resource. Without hold times and marks of its own it acts at once, in both directions."""
+
+    resource: str = attrs.field(validator=attrs.validators.instance_of(str))
+    """Name of the reading."""
+    limit: float = attrs.field(validator=number(0, _AMOUNT))
+    """A reading at or beyond this is too much (with `below`: too little)."""
+    clear: float = attrs.field(validator=number(0, _AMOUNT))
+    """Only readings on the good side of this count as recovered; `limit` by default."""
+    for_seconds: float = attrs.field(default=0.0, validator=number(0, 86400), kw_only=True)
+    """How long the limit must be passed before it is a breach."""
+    clear_for: float = attrs.field(default=0.0, validator=number(0, 86400), kw_only=True)
+    """How long readings must be clear before it is a recovery."""
+    hard: float | None = attrs.field(default=None, validator=number(0, _AMOUNT, optional=True), kw_only=True)
+    """At or beyond this it is a breach at once, and cleanup begins at `CleanupLevel.AGGRESSIVE`."""
+    below: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool), kw_only=True)
+    """Whether low readings are the bad ones (free disk space)."""
+    max_cleanup: CleanupLevel | None = attrs.field(
+        default=CleanupLevel.FORCE,
+        validator=_level_or_none,
+        kw_only=True,
+    )
+    """The hardest cleanup this breach asks for; None only reports: killing browsers does not cool a busy processor."""
+
+    @clear.default
+    def _at_limit(self) -> float:
+        return self.limit
+
+    def __attrs_post_init__(self) -> None:
+        if not self.resource:
+            raise ValueError("Threshold.resource must name a reading, got ''")
+        side = "at least" if self.below else "at most"
+        if self.limit != self.clear and self.beyond(self.clear, self.limit):
+            raise ValueError(
+                f"Threshold.clear of {self.resource} must be {side} limit ({self.limit:g}), got {self.clear!r}"
+            )
+        if self.hard is not None and not self.beyond(self.hard, self.limit):
+            side = "at most" if self.below else "at least"
+            raise ValueError(
+                f"Threshold.hard of {self.resource} must be {side} limit ({self.limit:g}), got {self.hard!r}"
+            )
+
+    def beyond(self, value: float, mark: float) -> bool:
+        """Whether `value` is at `mark` or on its bad side."""
+        return value <= mark if self.below else value >= mark
+
+    def spread(self, fraction: float, rng: random.Random) -> Self:
+        """The same threshold with all marks moved by one random factor within ± `fraction`.
+
+        For lifetimes: browsers started together must not all be replaced together.
+        """
+        factor = 1 + rng.uniform(-fraction, fraction)
+        hard = None if self.hard is None else self.hard * factor
+        return attrs.evolve(self, limit=self.limit * factor, clear=self.clear * factor, hard=hard)
+
+
+class ThresholdEventKind(StrEnum):
+    """The two things that happen to a threshold, always in turn."""
+
+    BREACHED = "threshold_breached"
+    RECOVERED = "threshold_recovered"
+
+
+@attrs.frozen
+class ThresholdEvent(JsonValue):
+    """A breach or a recovery."""
+
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"kind": ThresholdEventKind}
+
+    kind: ThresholdEventKind
+    """Which of the two."""
+    resource: str
+    """Of what."""
+    value: float
+    """The reading that decided it."""
+    limit: float
+    """The threshold's limit."""
+    at: float
+    """When, monotonic seconds."""
+
+
+@attrs.frozen
+class Watch(JsonValue):
+    """What is remembered of one resource. Times are monotonic seconds."""
+
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"level": optional(CleanupLevel)}
+
+    breached: bool = False
+    """Whether it is short."""
+    over_since: float | None = attrs.field(default=None, validator=number(-CLOCK_LIMIT, CLOCK_LIMIT, optional=True))
+    """Since when readings have been beyond the limit without a break."""
+    clear_since: float | None = attrs.field(default=None, validator=number(-CLOCK_LIMIT, CLOCK_LIMIT, optional=True))
+    """Since when readings have been clear without a break."""
+    level: CleanupLevel | None = None
+    """The cleanup last asked for in this breach."""
+    level_at: float | None = attrs.field(default=None, validator=number(-CLOCK_LIMIT, CLOCK_LIMIT, optional=True))
+    """When that was."""
+
+
+def _watches_from_json(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Watch]:
+    return {resource: Watch.from_json(watch) for resource, watch in data.items()}
+
+
+@attrs.frozen
+class ThresholdState(JsonValue):
+    """What is remembered between samples."""
+
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"watches": _watches_from_json}
+
+    watches: dict[str, Watch] = attrs.field(factory=dict, hash=False)
+    """Resource → its watch. Treat it as read-only."""
+
+    @property
+    def breached(self) -> frozenset[str]:
+        """The resources that are short now."""
+        return frozenset(resource for resource, watch in self.watches.items() if watch.breached)
+
+
+@attrs.frozen
+class ThresholdDecision:
+    """What one sample changed."""
+
+    events: tuple[ThresholdEvent, ...] = ()
+    """Breaches and recoveries, in the order of the policy's thresholds."""
+    cleanup: CleanupLevel | None = None
+    """The cleanup to carry out now: given once when it is called for, and once more each `escalate_after` that it did
+    not help."""
+
+
+def _unique(instance: "ThresholdPolicy", _attribute: "attrs.Attribute[Any]", value: tuple[Threshold, ...]) -> None:
+    names = [threshold.resource for threshold in value]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"{type(instance).__name__}.thresholds must name each resource once, got {', '.join(twice)} more than once"
+        )
+
+
+def _as_tuple(thresholds: Iterable[Threshold]) -> tuple[Threshold, ...]:
+    return tuple(thresholds)
+
+
+@attrs.frozen
+class ThresholdPolicy:
+    """The thresholds of several resources and the pace of cleanup."""
+
+    thresholds: tuple[Threshold, ...] = attrs.field(default=(), converter=_as_tuple, validator=_unique)
+    """At most one per resource."""
+    escalate_after: float = attrs.field(default=60.0, validator=number(0.001, 86400))
+    """Seconds beyond the limit after which the next harder cleanup is asked for."""
+
+    def evaluate(
+        self, state: ThresholdState, sample: Mapping[str, float | None], now: float
+    ) -> tuple[ThresholdState, ThresholdDecision]:
+        """After a sample at `now`: resource → reading.
+
+        A reading that is missing, None, NaN or infinite is ignored: it is neither a breach nor a recovery. So are
+        resources without a threshold.
+        """
+        watches = dict(state.watches)
+        events: list[ThresholdEvent] = []
+        wanted: list[CleanupLevel] = []
+        for threshold in self.thresholds:
+            value = sample.get(threshold.resource)
+            if not is_number(value, -math.inf, math.inf) or value is None or math.isinf(value):
+                continue
+            before = watches.get(threshold.resource, Watch())
+            after = self._watched(threshold, before, value, now)
+            if after.breached is not before.breached:
+                kind = ThresholdEventKind.BREACHED if after.breached else ThresholdEventKind.RECOVERED
+                events.append(ThresholdEvent(kind, threshold.resource, value, threshold.limit, now))
+            if after.level is not None and after.level_at != before.level_at:
+                wanted.append(after.level)
+            watches[threshold.resource] = after
+        return ThresholdState(watches), ThresholdDecision(tuple(events), max(wanted, default=None))
+
+    def _watched(self, threshold: Threshold, watch: Watch, value: float, now: float) -> Watch:
+        over = threshold.beyond(value, threshold.limit)
+        clear = not threshold.beyond(value, threshold.clear)
+        over_since = (now if watch.over_since is None else watch.over_since) if over else None
+        clear_since = (now if watch.clear_since is None else watch.clear_since) if clear else None
+        hard = threshold.hard is not None and threshold.beyond(value, threshold.hard)
+        if watch.breached:
+            if clear_since is not None and now - clear_since >= threshold.clear_for:
+                return Watch(clear_since=clear_since)
+            level, level_at = self._escalated(threshold, watch, now, over=over, hard=hard)
+            return Watch(True, over_since, clear_since, level, level_at)
+        if over_since is not None and (hard or now - over_since >= threshold.for_seconds):
+            level = _capped(CleanupLevel.AGGRESSIVE if hard else CleanupLevel.GENTLE, threshold)
+            return Watch(True, over_since, None, level, None if level is None else now)
+        return Watch(False, over_since, clear_since)
+
+    def _escalated(
+        self, threshold: Threshold, watch: Watch, now: float, *, over: bool, hard: bool
+    ) -> tuple[CleanupLevel | None, float | None]:
+        if watch.level is None or watch.level_at is None:
+            return None, None
+        if hard and watch.level < CleanupLevel.AGGRESSIVE:
+            level = _capped(CleanupLevel.AGGRESSIVE, threshold)
+            if level != watch.level:
+                return level, now
+        if over and now - watch.level_at >= self.escalate_after:
+            return _capped(CleanupLevel(min(watch.level + 1, CleanupLevel.FORCE)), threshold), now
+        return watch.level, watch.level_at
+
+
+def _capped(level: CleanupLevel, threshold: Threshold) -> CleanupLevel | None:
+    return None if threshold.max_cleanup is None else min(level, threshold.max_cleanup)
