@@ -1,0 +1,98 @@
+"""Erlang/OTP-style supervision on Pykka actors: threads and coroutines that are started in order, watched, restarted
+within a limit, and ended for certain.
+
+Knows nothing of scraping; use it for any Pykka program. ``Runtime`` holds a tree, ``Supervisor`` runs a
+``SupervisorSpec`` of ``ChildSpec``, ``ThreadActor`` and ``AsyncActor`` do the work, a ``Ref`` reaches whoever lives at
+a path now.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+_found = getattr(find_spec("policies"), "origin", None) or ""
+_ours = Path(__file__).resolve().parent.parent / "policies"
+if Path(_found).resolve().parent != _ours:
+    raise ImportError(
+        f"supervisors needs the package 'policies' that it was installed with ({_ours}), but Python finds "
+        f"{_found or 'another folder of that name'} first; rename that, or take its parent off sys.path"
+    )
+
+from policies.restart import Intensity, RestartPolicy, RestartType, Strategy
+from supervisors.actor import NO_REPLY, Actor, current_actor
+from supervisors.async_actor import AsyncActor
+from supervisors.exits import (
+    NORMAL,
+    SHUTDOWN,
+    ActorExit,
+    ExitKind,
+    ExitReason,
+    Killed,
+    end_actor,
+)
+from supervisors.future import ReplyFuture
+from supervisors.loop_thread import LoopThread
+from supervisors.loop_watchdog import LoopWatchdog
+from supervisors.ref import Ref
+from supervisors.runtime import Runtime
+from supervisors.signals import Down, Signal, Timeout
+from supervisors.spec import (
+    AutoShutdown,
+    ChildKind,
+    ChildSpec,
+    GiveUp,
+    Ladder,
+    SupervisorSpec,
+    check_child_specs,
+)
+from supervisors.supervisor import (
+    Supervisor,
+    delete_child,
+    restart_child,
+    start_child,
+    terminate_child,
+    which_children,
+)
+from supervisors.thread_actor import ThreadActor
+from supervisors.transitions import ChildInfo, SupervisorError
+
+__all__ = [
+    "NORMAL",
+    "NO_REPLY",
+    "SHUTDOWN",
+    "Actor",
+    "ActorExit",
+    "AsyncActor",
+    "AutoShutdown",
+    "ChildInfo",
+    "ChildKind",
+    "ChildSpec",
+    "Down",
+    "ExitKind",
+    "ExitReason",
+    "GiveUp",
+    "Intensity",
+    "Killed",
+    "Ladder",
+    "LoopThread",
+    "LoopWatchdog",
+    "Ref",
+    "ReplyFuture",
+    "RestartPolicy",
+    "RestartType",
+    "Runtime",
+    "Signal",
+    "Strategy",
+    "Supervisor",
+    "SupervisorError",
+    "SupervisorSpec",
+    "ThreadActor",
+    "Timeout",
+    "check_child_specs",
+    "current_actor",
+    "delete_child",
+    "end_actor",
+    "restart_child",
+    "start_child",
+    "terminate_child",
+    "which_children",
+]

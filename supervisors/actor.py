@@ -1,0 +1,278 @@
+"""The life of one incarnation: what thread actors and async actors have in common.
+
+An actor is made in its supervisor's thread, started by the runtime, and ends exactly once with one exit reason, whoever
+decides it first: its own loop, or the kill ladder that abandons it.
+"""
+
+import itertools
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import attrs
+import pykka
+from pykka._envelope import Envelope
+
+from supervisors.events import DeadLetter, ZombieEnded
+from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
+from supervisors.future import ReplyFuture
+from supervisors.mailbox import is_stop_request
+from supervisors.signals import Down, Ready, Signal, Stop
+from supervisors.timer import Timer
+
+if TYPE_CHECKING:
+    from supervisors.ref import Ref
+    from supervisors.runtime import Runtime
+
+_incarnations = itertools.count(1)
+current: "ContextVar[Actor | None]" = ContextVar("supervisors_current_actor", default=None)
+
+Watcher = Callable[[Signal], None]
+
+NO_REPLY: Any = object()
+"""Returned by a handler that answers its asker later, through ``Actor.hold_reply``."""
+
+
+def current_actor() -> "Actor | None":
+    """The actor whose code is running, in this thread or task; None outside of actors."""
+    return current.get()
+
+
+class ActorMailbox(Protocol):
+    """What an actor needs of its mailbox, beyond Pykka's inbox."""
+
+    closed: bool
+    on_reject: Callable[[Envelope[Any]], None] | None
+
+    def put(self, envelope: Envelope[Any], /) -> None: ...
+    def qsize(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Actor(pykka.Actor):
+    """Base of both actor types; not started by ``start()`` but by a supervisor, through ``Runtime.launch``.
+
+    Hooks, all run by the actor itself unless stated: ``on_start`` (raise to refuse the start), ``on_receive``,
+    ``on_signal`` (``Down`` of watched actors, ``Timeout``), ``on_stop`` (it was asked to stop, or ended normally),
+    ``on_failure`` (it ends abnormally), ``release`` (**the killer's thread**).
+    """
+
+    defers_ready: ClassVar[bool] = False
+    """True if the actor calls ``announce_ready`` itself, some time after ``on_start`` returned."""
+    drains: ClassVar[bool] = False
+    """True if a stop request lets the actor serve first what is in its mailbox by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.incarnation = next(_incarnations)
+        self.path = f"{type(self).__name__}#{self.incarnation}"
+        self.exit_reason: ExitReason | None = None
+        """Set once the incarnation has ended."""
+        self.ready = False
+        self._runtime: Runtime | None = None
+        self._life = threading.Lock()
+        self._watchers: list[Watcher] = []
+        self._fenced = False
+        self._stop_reason: ExitReason | None = None
+        self._kill_reason: ExitReason | None = None
+        self._in_hand: Envelope[Any] | None = None
+        self.mailbox.on_reject = self._reject
+
+    @staticmethod
+    def _create_future() -> ReplyFuture:
+        return ReplyFuture()
+
+    # ------------------------------------------------------------------------------------------ for subclasses
+
+    @property
+    def runtime(self) -> "Runtime":
+        """The runtime that started this actor."""
+        assert self._runtime is not None, f"{self.path} was not started by a runtime"
+        return self._runtime
+
+    @property
+    def mailbox(self) -> ActorMailbox:
+        """The inbox, with the methods that Pykka's protocol lacks."""
+        return self.actor_inbox  # type: ignore[return-value]
+
+    @property
+    def ref(self) -> "Ref":
+        """The stable reference to this actor's path."""
+        return self.runtime.ref(self.path)
+
+    @property
+    def fenced(self) -> bool:
+        """True once abandoned: what this incarnation still sends is dropped."""
+        return self._fenced
+
+    def on_signal(self, signal: Signal) -> Any:
+        """A ``Down`` or ``Timeout`` for this actor. The default ignores it."""
+
+    def release(self) -> None:
+        """Free what this actor is blocked on: kill its process, shut its socket down. Runs in the killer's thread,
+        possibly while the actor is running, and after it ended abnormally; it must be quick and take no locks of
+        the actor. Called for every abnormal end, so that no OS resource outlives its owner.
+        """
+
+    def watch(self, ref: "Ref") -> None:
+        """Have one ``Down`` told to this actor when the present incarnation behind ``ref`` ends (at once if none)."""
+        mine = self.actor_ref
+        ref.monitor(lambda signal: _tell_quietly(mine, signal))
+
+    def signal_at(self, when: float, signal: Signal) -> Timer:
+        """Have ``signal`` come to ``on_signal`` at ``when``, monotonic seconds."""
+        return self.runtime.timer.at(when, lambda: self.signal(signal))
+
+    def signal(self, signal: Signal) -> None:
+        """Have ``signal`` come to this actor's ``on_signal``, ahead of its messages. Any thread."""
+        self.actor_inbox.put(Envelope(signal))
+
+    def hold_reply(self) -> ReplyFuture | None:
+        """The future of the asker of the message in hand, to be answered later; None for a tell. The handler then
+        returns ``NO_REPLY``.
+        """
+        reply_to = self._in_hand.reply_to if self._in_hand is not None else None
+        return reply_to if isinstance(reply_to, ReplyFuture) else None
+
+    def announce_ready(self) -> None:
+        """Tell the supervisor that the start succeeded."""
+        self.ready = True
+        with self._life:
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher(Ready(self.path, self.incarnation))
+
+    # ------------------------------------------------------------------------------- for supervisors and ladders
+
+    def bind(self, runtime: "Runtime", path: str) -> None:
+        """Give the actor its place in a tree. Before it is started."""
+        self._runtime = runtime
+        self.path = path
+
+    def monitor(self, watcher: Watcher) -> None:
+        """Call ``watcher`` with ``Ready`` and, exactly once, with ``Down``; in the thread where it happens, so it
+        must only pass the signal on. Any thread.
+        """
+        with self._life:
+            if self.exit_reason is None:
+                self._watchers.append(watcher)
+                return
+        watcher(Down(self.path, self.incarnation, self.exit_reason, self.ready))
+
+    def request_stop(self, reason: ExitReason = SHUTDOWN) -> None:
+        """First rung: ask politely. Any thread."""
+        self.mailbox.put(Envelope(Stop(reason)))
+
+    def request_cancel(self, reason: ExitReason) -> bool:
+        """Second rung: cancel what the actor awaits. False if this type of actor has nothing to cancel."""
+        del reason
+        return False
+
+    def inject(self, reason: ExitReason) -> bool:
+        """Fourth rung: raise ``Killed`` in the actor's thread. False if it is past its loop. Any thread."""
+        raise NotImplementedError
+
+    def stack(self) -> str:
+        """Where the actor is now, as a formatted stack; empty if unknown. Any thread."""
+        raise NotImplementedError
+
+    def abandon(self, reason: ExitReason) -> None:
+        """Last rung: it counts as dead from now on, whatever its thread still does. Any thread."""
+        self._fenced = True
+        in_hand = self._in_hand
+        self._finish(attrs.evolve(reason, kind=ExitKind.ABANDONED))
+        if in_hand is not None:
+            self._answer_dead(in_hand)
+
+    # -------------------------------------------------------------------------------------------- the inner life
+
+    def _dispatch(self, message: Any) -> Any:
+        """Handle one message. Returns the reply; for async actors possibly an awaitable."""
+        if isinstance(message, Signal):
+            if isinstance(message, Stop):
+                self._stop_reason = message.reason
+                return True
+            return self.on_signal(message)
+        if is_stop_request(message):
+            self._stop_reason = SHUTDOWN
+            return None
+        return super()._handle_receive(message)
+
+    def _reason_for(self, error: BaseException) -> ExitReason:
+        """The exit reason for what came out of a hook or handler."""
+        if isinstance(error, ActorExit):
+            return error.reason
+        if self._kill_reason is not None and not isinstance(error, Exception):
+            return self._kill_reason
+        if isinstance(error, Killed):
+            return ExitReason.of(ExitKind.KILLED, error)
+        return ExitReason.of(ExitKind.ERROR if self.ready else ExitKind.START_FAILED, error)
+
+    def _answer_error(self, error: BaseException) -> None:
+        """Tell the asker of the message in hand, if any, what its message did."""
+        envelope = self._in_hand
+        if envelope is None or envelope.reply_to is None:
+            return
+        if isinstance(error, Exception):
+            offer(envelope.reply_to, error=error)
+        else:
+            self._answer_dead(envelope)
+
+    def _finish(self, reason: ExitReason) -> None:
+        """End the incarnation: exactly once, whoever comes first."""
+        with self._life:
+            if self.exit_reason is not None:
+                late = True
+            else:
+                late = False
+                self.exit_reason = reason
+                watchers, self._watchers = self._watchers, []
+        if late:
+            if self._fenced and self._runtime is not None:
+                self._runtime.forget_zombie(self)
+                self._runtime.emit(ZombieEnded(self.path, self.incarnation))
+            return
+        self.actor_stopped.set()
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.mailbox.close()
+        if reason.abnormal:
+            self._release_quietly()
+        down = Down(self.path, self.incarnation, reason, self.ready)
+        for watcher in watchers:
+            watcher(down)
+
+    def _release_quietly(self) -> None:
+        try:
+            self.release()
+        except Exception as error:  # noqa: BLE001 - the killer must go on whatever a release hook does
+            self.runtime.note_error(f"{self.path}: release() failed", error)
+
+    def _reject(self, envelope: Envelope[Any]) -> None:
+        if envelope.reply_to is None:
+            if self._runtime is not None and not isinstance(envelope.message, Signal):
+                self._runtime.emit(DeadLetter(self.path, type(envelope.message).__name__, "closed"))
+        elif isinstance(envelope.message, Stop) or is_stop_request(envelope.message):
+            offer(envelope.reply_to, value=True)
+        else:
+            self._answer_dead(envelope)
+
+    def _answer_dead(self, envelope: Envelope[Any]) -> None:
+        if envelope.reply_to is not None:
+            error = pykka.ActorDeadError(f"{self.path} ended before it answered ({self.exit_reason})")
+            offer(envelope.reply_to, error=error)
+
+
+def offer(reply_to: Any, value: Any = None, error: BaseException | None = None) -> None:
+    """Answer an ask that came through Pykka; its future is ours unless somebody built it by hand."""
+    if isinstance(reply_to, ReplyFuture):
+        reply_to.offer(value, error)
+    elif error is None:
+        reply_to.set(value)
+    else:
+        reply_to.set_exception((type(error), error, error.__traceback__))
+
+
+def _tell_quietly(target: "pykka.ActorRef[Any]", signal: Signal) -> None:
+    """Pass a signal on; a watcher that has ended needs it no more."""
+    target.actor_inbox.put(Envelope(signal))

@@ -1,0 +1,179 @@
+"""An actor on an event loop: for everything that awaits. Many may share one loop."""
+
+import contextlib
+import contextvars
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from supervisors.actor import NO_REPLY, Actor, current, offer
+from supervisors.exits import SHUTDOWN, ExitKind, ExitReason
+from supervisors.loop_thread import LoopThread
+from supervisors.mailbox import LoopMailbox
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine
+    from types import FrameType
+
+
+class AsyncActor(Actor):
+    """One serving coroutine on a ``LoopThread``. The hooks ``set_up`` and ``tear_down`` are coroutine functions and
+    stand in for Pykka's ``on_start``, ``on_stop`` and ``on_failure``; ``on_receive`` may be a coroutine function.
+
+    Messages are handled one at a time; a stop request waits for the message in hand, until the ladder cancels it.
+    """
+
+    actor_inbox: LoopMailbox
+
+    def __init__(self, loop: LoopThread) -> None:
+        super().__init__()
+        self.loop_thread = loop
+        self._task: asyncio.Task[None] | None = None
+        self._idle: asyncio.Future[None] | None = None
+        self._attached = False
+
+    @staticmethod
+    def _create_actor_inbox() -> LoopMailbox:
+        return LoopMailbox()
+
+    def _start_actor_loop(self) -> None:
+        self.loop_thread.attach(self)
+        self._attached = True
+        try:
+            self.loop_thread.loop.call_soon_threadsafe(self._spawn)
+        except RuntimeError:
+            self._detach()
+            raise RuntimeError(f"{self.path}: the event loop it should live on has ended") from None
+
+    def _spawn(self) -> None:
+        inbox = self.actor_inbox
+        inbox.loop, inbox.on_wake = self.loop_thread.loop, self._wake
+        context = contextvars.copy_context()
+        context.run(current.set, self)
+        self._task = self.loop_thread.loop.create_task(self._run(), name=self.path, context=context)
+
+    def _wake(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    # --------------------------------------------------------------------------------------------------- hooks
+
+    async def set_up(self) -> None:
+        """Runs on the loop before the first message; raise to refuse the start. (Pykka's ``on_start``.)."""
+
+    async def tear_down(self, reason: ExitReason) -> None:
+        """Runs on the loop at the end, normal or not, as long as the loop turns. (Pykka's ``on_stop``, ``on_failure``.)."""
+
+    def spawn(self, work: "Coroutine[Any, Any, Any]") -> "asyncio.Task[BaseException | None]":
+        """Run foreign code as a task of this actor, on its loop. The task ends with the exception that came out of
+        ``work``, or None: also ``SystemExit`` and the like never reach the loop. Called on the loop.
+        """
+        return self.loop_thread.loop.create_task(self._shepherd(work), name=f"{self.path} work")
+
+    async def _shepherd(self, work: "Coroutine[Any, Any, Any]") -> BaseException | None:
+        try:
+            await work
+        except BaseException as error:  # noqa: BLE001 - that is what it is for
+            return error
+        return None
+
+    # ------------------------------------------------------------------------------------------------ the loop
+
+    async def _run(self) -> None:
+        reason = SHUTDOWN
+        try:
+            await self.set_up()
+            if not self.defers_ready:
+                self.announce_ready()
+            reason = await self._serve()
+        except BaseException as error:  # noqa: BLE001 - SystemExit of a handler ends this actor, not the loop
+            reason = self._reason_for(error)
+            self._answer_error(error)
+        try:
+            reason = await self._last_hook(reason)
+        finally:
+            self._in_hand = None
+            self._finish(reason)
+            self._detach()
+
+    async def _serve(self) -> ExitReason:
+        inbox, dispatch = self.actor_inbox, self._dispatch
+        while self._stop_reason is None:
+            if inbox.empty():
+                self._idle = self.loop_thread.loop.create_future()
+                await self._idle
+                continue
+            self._in_hand = envelope = inbox.get()
+            reply = dispatch(envelope.message)
+            if inspect.isawaitable(reply):
+                reply = await reply
+            if envelope.reply_to is not None and reply is not NO_REPLY:
+                offer(envelope.reply_to, reply)
+            self._in_hand = None
+        return self._stop_reason
+
+    async def _last_hook(self, reason: ExitReason) -> ExitReason:
+        try:
+            await self.tear_down(reason)
+        except BaseException as error:  # noqa: BLE001 - a stop hook that fails must not leave a ghost
+            if not reason.abnormal:
+                return ExitReason.of(ExitKind.ERROR, error, "tear_down failed")
+        return reason
+
+    def _detach(self) -> None:
+        with self._life:
+            attached, self._attached = self._attached, False
+        if attached:
+            self.loop_thread.detach(self)
+
+    # ------------------------------------------------------------------------------------------------ the rungs
+
+    def request_cancel(self, reason: ExitReason) -> bool:
+        """Cancel the coroutine in hand. Lost on a loop that is blocked: then ``inject`` comes."""
+        task = self._task
+        if task is None or task.done():
+            return False
+        self._kill_reason = reason
+        try:
+            self.loop_thread.loop.call_soon_threadsafe(task.cancel)
+        except RuntimeError:
+            return False
+        return True
+
+    def inject(self, reason: ExitReason) -> bool:
+        """Raise ``Killed`` in the loop's thread if this very actor runs there now; its neighbours stay unharmed."""
+        if running_actor(self.loop_thread) is not self:
+            return False
+        self._kill_reason = reason
+        return self.loop_thread.interrupt()
+
+    def stack(self) -> str:
+        if running_actor(self.loop_thread) is self:
+            return self.loop_thread.stack()
+        task = self._task
+        if task is None:
+            return ""
+        return "".join(
+            f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}\n" for frame in task.get_stack()
+        )
+
+    def abandon(self, reason: ExitReason) -> None:
+        super().abandon(reason)
+        # should the loop ever run again, its zombies end
+        task = self._task
+        if task is None:
+            self._detach()
+            return
+        with contextlib.suppress(RuntimeError):
+            self.loop_thread.loop.call_soon_threadsafe(task.cancel)
+
+
+def running_actor(loop: LoopThread) -> AsyncActor | None:
+    """The actor whose code is on the stack of the loop's thread now. Any thread; a snapshot."""
+    frame: FrameType | None = loop.frame()
+    while frame is not None:
+        if frame.f_code in (AsyncActor._run.__code__, AsyncActor._shepherd.__code__):
+            actor = frame.f_locals.get("self")
+            return actor if isinstance(actor, AsyncActor) else None
+        frame = frame.f_back
+    return None

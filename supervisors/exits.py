@@ -1,0 +1,108 @@
+"""Why an actor ended: exit reasons as values.
+
+An exit reason never holds the live exception: its frames would pin pages, buffers and whole browsers in memory.
+It keeps what people and supervisors need: a kind, a sentence, the error's type and text, and the formatted traceback.
+"""
+
+import enum
+import traceback
+from typing import Any, NoReturn
+
+import attrs
+
+
+class ExitKind(enum.Enum):
+    """How an incarnation ended. Everything but ``NORMAL`` and ``SHUTDOWN`` is abnormal."""
+
+    NORMAL = "normal"
+    """The actor finished its work and ended by itself."""
+    SHUTDOWN = "shutdown"
+    """The actor was asked to stop and did."""
+    ERROR = "error"
+    """A hook or handler of the actor raised."""
+    KILLED = "killed"
+    """The kill ladder ended it by cancellation, by freeing its resources or by an asynchronous exception."""
+    START_FAILED = "start_failed"
+    """``on_start`` raised, or the actor could not be started at all."""
+    ABANDONED = "abandoned"
+    """It answered to no rung of the ladder: it counts as dead and its late messages are dropped."""
+    GAVE_UP = "gave_up"
+    """A supervisor reached its restart limit. Deviates from OTP, where this looks like a normal ``shutdown``."""
+    NOPROC = "noproc"
+    """There was no such actor when the monitor was set."""
+
+
+@attrs.frozen
+class ExitReason:
+    """The reason of one ended incarnation."""
+
+    kind: ExitKind
+    detail: str = ""
+    """One sentence for people."""
+    error_type: str = ""
+    error_text: str = ""
+    traceback: str = attrs.field(default="", repr=False)
+    cause: "ExitReason | None" = None
+    """The reason further down the tree: what made a supervisor give up."""
+    value: Any = None
+    """What a normally ended actor leaves behind, for example the verdict of a judge."""
+
+    @property
+    def abnormal(self) -> bool:
+        """True if a transient child has to be restarted after it."""
+        return self.kind not in (ExitKind.NORMAL, ExitKind.SHUTDOWN)
+
+    @property
+    def root(self) -> "ExitReason":
+        """The first reason of the cause chain."""
+        reason = self
+        while reason.cause is not None:
+            reason = reason.cause
+        return reason
+
+    def __str__(self) -> str:
+        parts = [self.kind.value]
+        if self.detail:
+            parts.append(self.detail)
+        if self.error_type:
+            parts.append(f"{self.error_type}: {self.error_text}" if self.error_text else self.error_type)
+        if self.cause is not None:
+            parts.append(f"caused by {self.cause}")
+        return ": ".join(parts)
+
+    @classmethod
+    def of(cls, kind: ExitKind, error: BaseException, detail: str = "") -> "ExitReason":
+        """The reason made from a live exception; its traceback is formatted, then let go."""
+        return cls(
+            kind,
+            detail,
+            error_type=type(error).__name__,
+            error_text=_first_line(error),
+            traceback="".join(traceback.format_exception(error)),
+        )
+
+
+NORMAL = ExitReason(ExitKind.NORMAL)
+SHUTDOWN = ExitReason(ExitKind.SHUTDOWN)
+
+
+class ActorExit(BaseException):
+    """Raised inside an actor to end it on purpose with a reason. Passes through ``except Exception``."""
+
+    def __init__(self, reason: ExitReason) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class Killed(BaseException):
+    """Injected by the kill ladder into the thread of a stuck actor. Passes through ``except Exception``."""
+
+
+def end_actor(value: Any = None, detail: str = "") -> NoReturn:
+    """End the calling actor normally. ``value`` travels in its exit reason to whoever watches it."""
+    raise ActorExit(ExitReason(ExitKind.NORMAL, detail, value=value))
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:500] if text else ""

@@ -1,0 +1,104 @@
+"""An event loop in a thread of its own, which ends with the last actor that lives on it."""
+
+import asyncio
+import contextlib
+import sys
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from supervisors.threads import raise_in_thread, thread_stack
+
+if TYPE_CHECKING:
+    from supervisors.actor import Actor
+
+_TASKS_GET = 2.0
+"""Seconds that left-over tasks are given to end once the last actor is gone."""
+
+
+class LoopThread:
+    """Owns one event loop. Async actors attach to it; when the last one has detached, tasks left over are cancelled,
+    the loop is closed and the thread ends. So a driver's successor never meets the loop of its predecessor.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.loop = asyncio.new_event_loop()
+        self._actors: set[Actor] = set()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def ident(self) -> int | None:
+        """The thread's id."""
+        return self._thread.ident
+
+    def is_alive(self) -> bool:
+        """False once the thread has ended."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end. True if it came within ``timeout`` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def attach(self, actor: "Actor") -> None:
+        """An actor moves in. Any thread."""
+        with self._lock:
+            self._actors.add(actor)
+
+    def detach(self, actor: "Actor") -> None:
+        """An actor has ended. Any thread."""
+        with self._lock:
+            self._actors.discard(actor)
+            last = not self._actors
+        if last:
+            with contextlib.suppress(RuntimeError):  # closed already
+                self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def actors(self) -> "tuple[Actor, ...]":
+        """Those that live here now."""
+        with self._lock:
+            return tuple(self._actors)
+
+    def stack(self) -> str:
+        """What the loop's thread does now, as a formatted stack."""
+        return thread_stack(self.ident)
+
+    def frame(self) -> FrameType | None:
+        """The innermost frame of the loop's thread."""
+        return sys._current_frames().get(self.ident) if self.ident is not None else None
+
+    def interrupt(self) -> bool:
+        """Raise ``Killed`` in whatever runs on the loop now. False if the thread has ended."""
+        if not self._thread.is_alive() or self.ident is None:
+            return False
+        raise_in_thread(self.ident)
+        return True
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        while True:
+            try:
+                self.loop.run_forever()
+            except BaseException as error:  # noqa: BLE001 - a task's SystemExit must not take its neighbours along
+                logger.opt(exception=error).debug("event loop {} goes on after {!r}", self.name, error)
+                continue
+            with self._lock:
+                if not self._actors:
+                    break
+        try:
+            self._end_tasks()
+        finally:
+            self.loop.close()
+
+    def _end_tasks(self) -> None:
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=_TASKS_GET))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())

@@ -1,0 +1,184 @@
+"""Mailboxes with two lanes: signals overtake user messages, and a closed mailbox leaves no ask hanging."""
+
+import queue
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pykka import messages
+from pykka._envelope import Envelope
+
+from supervisors.signals import Signal
+
+if TYPE_CHECKING:
+    import asyncio
+
+RejectHook = Callable[[Envelope[Any]], None]
+
+_NUDGE: Any = object()
+"""Put into the blocking queue to wake a reader; the signal itself waits in its own lane."""
+
+
+class Mailbox:
+    """Pykka inbox of a thread actor. ``put`` may be called from any thread and from signal handlers.
+
+    No message is lost between ``put`` and ``close`` without a lock on the fast path: ``put`` enqueues first and looks
+    at ``closed`` then; ``close`` sets ``closed`` first and drains then. Whoever comes second rejects the envelope.
+    """
+
+    __slots__ = ("_held", "_queue", "_signals", "closed", "on_reject")
+
+    def __init__(self) -> None:
+        # SimpleQueue is reentrant: a signal handler may tell(), with queue.Queue it would deadlock
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._signals: deque[Envelope[Any]] = deque()
+        self._held: deque[Envelope[Any]] = deque()
+        self.closed = False
+        self.on_reject: RejectHook | None = None
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        """Enqueue; signals go to the lane that is served first."""
+        if isinstance(envelope.message, Signal):
+            self._signals.append(envelope)
+            self._queue.put(_NUDGE)
+        else:
+            self._queue.put(envelope)
+        if self.closed:
+            self._drain()
+
+    def get(self) -> Envelope[Any]:
+        """The next envelope; blocks. Only the actor's own thread calls this."""
+        while True:
+            if self._signals:
+                return self._signals.popleft()
+            if self._held:
+                return self._held.popleft()
+            envelope = self._queue.get()
+            if envelope is _NUDGE:
+                continue
+            if self._signals:  # a signal overtook while this thread was blocked
+                self._held.append(envelope)
+                continue
+            return envelope  # type: ignore[no-any-return]
+
+    def poll(self) -> Envelope[Any] | None:
+        """The next envelope, None if there is none. Only the actor's own thread calls this."""
+        while not (self._signals or self._held):
+            try:
+                envelope = self._queue.get_nowait()
+            except queue.Empty:
+                return None
+            if envelope is not _NUDGE:
+                self._held.append(envelope)
+        return self.get()
+
+    def empty(self) -> bool:
+        """True if nothing waits; a nudge may make it False without need."""
+        return not (self._signals or self._held) and self._queue.empty()
+
+    def qsize(self) -> int:
+        """How many envelopes wait, within a few nudges."""
+        return self._queue.qsize() + len(self._held)
+
+    def nudge(self) -> None:
+        """Wake an idle reader, so that a pending asynchronous exception is delivered."""
+        self._queue.put(_NUDGE)
+
+    def close(self) -> None:
+        """Reject what waits and all that will come."""
+        self.closed = True
+        self._drain()
+
+    def _drain(self) -> None:
+        left: list[Envelope[Any]] = []
+        for lane in (self._signals, self._held):
+            while lane:
+                try:
+                    left.append(lane.popleft())
+                except IndexError:  # another thread drains as well
+                    break
+        while True:
+            try:
+                envelope = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if envelope is not _NUDGE:
+                left.append(envelope)
+        _reject(left, self.on_reject)
+
+
+class LoopMailbox:
+    """Pykka inbox of an async actor: two deques, pumped into its event loop by one coalesced wake-up."""
+
+    __slots__ = ("_messages", "_signals", "_waking", "closed", "loop", "on_reject", "on_wake")
+
+    def __init__(self) -> None:
+        self._signals: deque[Envelope[Any]] = deque()
+        self._messages: deque[Envelope[Any]] = deque()
+        self.closed = False
+        self.on_reject: RejectHook | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.on_wake: Callable[[], None] | None = None
+        self._waking = False
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        """Enqueue and wake the actor's loop. Any thread."""
+        lane = self._signals if isinstance(envelope.message, Signal) else self._messages
+        lane.append(envelope)
+        if self.closed:
+            self._drain()
+            return
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the actor look at its mailbox; many puts share one wake-up."""
+        if self._waking or self.loop is None:
+            return  # not started: the serving coroutine looks when it begins
+        self._waking = True
+        try:
+            self.loop.call_soon_threadsafe(self._woken)
+        except RuntimeError:  # the loop is closed, so the actor is gone
+            self.close()
+
+    def _woken(self) -> None:
+        self._waking = False  # before the look, so that a put after the look wakes again
+        if self.on_wake is not None:
+            self.on_wake()
+
+    def get(self) -> Envelope[Any]:
+        """The next envelope. Raises IndexError when empty: an async actor waits on its loop, not in here."""
+        return self._signals.popleft() if self._signals else self._messages.popleft()
+
+    def empty(self) -> bool:
+        """True if nothing waits."""
+        return not (self._signals or self._messages)
+
+    def qsize(self) -> int:
+        """How many envelopes wait."""
+        return len(self._signals) + len(self._messages)
+
+    def close(self) -> None:
+        """Reject what waits and all that will come."""
+        self.closed = True
+        self._drain()
+
+    def _drain(self) -> None:
+        left: list[Envelope[Any]] = []
+        for lane in (self._signals, self._messages):
+            while lane:
+                try:
+                    left.append(lane.popleft())
+                except IndexError:
+                    break
+        _reject(left, self.on_reject)
+
+
+def _reject(envelopes: list[Envelope[Any]], hook: RejectHook | None) -> None:
+    if hook is not None:
+        for envelope in envelopes:
+            hook(envelope)
+
+
+def is_stop_request(message: Any) -> bool:
+    """True for the message behind Pykka's ``ref.stop()``, which waits its turn behind the backlog."""
+    return isinstance(message, messages._ActorStop)

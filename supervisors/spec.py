@@ -1,0 +1,169 @@
+"""What a supervisor is told about its children: frozen specifications, checked when they are made."""
+
+import enum
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from policies.restart import RestartPolicy, RestartType, Strategy
+
+if TYPE_CHECKING:
+    from supervisors.actor import Actor
+
+
+class AutoShutdown(enum.Enum):
+    """When the end of significant children ends their supervisor (OTP 24, ``auto_shutdown``)."""
+
+    NEVER = "never"
+    ANY_SIGNIFICANT = "any_significant"
+    ALL_SIGNIFICANT = "all_significant"
+
+
+class ChildKind(enum.Enum):
+    """Worker or supervisor: only counted apart, as in OTP."""
+
+    WORKER = "worker"
+    SUPERVISOR = "supervisor"
+
+
+class GiveUp(enum.Enum):
+    """What a supervisor does when the restart limit is reached."""
+
+    END = "end"
+    """Stop the children and end with the kind ``gave_up`` (OTP's way, with its own reason)."""
+    PAUSE = "pause"
+    """Leave the children down for ``pause`` seconds, then start them again with a cleared window."""
+
+
+def _seconds(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
+        raise ValueError(
+            f"{type(instance).__name__}.{attribute.name} must be a number of seconds of at least 0, got {value!r}"
+        )
+
+
+def _member(kind: type[enum.Enum]) -> Callable[[object, "attrs.Attribute[Any]", Any], None]:
+    def check(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not isinstance(value, kind):
+            choices = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
+            raise ValueError(f"{type(instance).__name__}.{attribute.name} must be one of {choices}, got {value!r}")  # noqa: TRY004 - one error class for every bad field
+
+    return check
+
+
+@attrs.frozen
+class Ladder:
+    """How long each rung of the kill ladder may take, in seconds. It always ends, at the latest with abandonment.
+
+    stop (a polite signal) -> cancel (async actors: cancel the running coroutine) -> release (the killer calls the
+    actor's ``release()``, which frees what it is blocked on) -> exception (an asynchronous ``Killed`` in its thread)
+    -> abandon (declared dead, fenced).
+    """
+
+    stop: float = attrs.field(default=5.0, validator=_seconds)
+    cancel: float = attrs.field(default=2.0, validator=_seconds)
+    release: float = attrs.field(default=2.0, validator=_seconds)
+    exception: float = attrs.field(default=1.0, validator=_seconds)
+
+    @classmethod
+    def brutal(cls) -> "Ladder":
+        """Start at ``release()``: the stop hook is given no time (OTP ``brutal_kill``)."""
+        return cls(stop=0.0, cancel=0.0)
+
+    @property
+    def total(self) -> float:
+        """Seconds after which the actor is dead or abandoned; infinite for a supervisor that waits for its tree."""
+        return self.stop + self.cancel + self.release + self.exception
+
+
+SUPERVISOR_LADDER = Ladder(stop=math.inf)
+"""Supervisors wait for their own children, whose ladders end (OTP: ``infinity``)."""
+
+
+@attrs.frozen
+class ChildSpec:
+    """One child: how to make it, when to restart it, how to stop it."""
+
+    id: str = attrs.field()
+    start: "Callable[[], Actor | None]" = attrs.field()
+    """Makes the actor object, not yet running, in the supervisor's thread. None declines the start (OTP ``ignore``)."""
+    restart: RestartType = attrs.field(default=RestartType.PERMANENT, validator=_member(RestartType))
+    ladder: Ladder | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(Ladder))
+    )
+    """None: the default ladder for a worker; unlimited patience with a supervisor."""
+    kind: ChildKind = attrs.field(default=ChildKind.WORKER, validator=_member(ChildKind))
+    significant: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    start_timeout: float = attrs.field(default=60.0, validator=_seconds)
+    """Seconds until a child that is not ready counts as refused; infinite for supervisors by default."""
+
+    @id.validator
+    def _check_id(self, _attribute: "attrs.Attribute[str]", value: Any) -> None:
+        if not isinstance(value, str) or not value or "/" in value:
+            raise ValueError(f"ChildSpec.id must be a non-empty string without '/', got {value!r}")
+
+    @start.validator
+    def _check_start(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not callable(value):
+            raise ValueError(f"ChildSpec.start of child {self.id!r} must be callable, got {value!r}")  # noqa: TRY004
+
+    def __attrs_post_init__(self) -> None:
+        if self.significant and self.restart is RestartType.PERMANENT:
+            raise ValueError(
+                f"child {self.id!r}: significant needs restart=TRANSIENT or TEMPORARY, a permanent child never ends"
+            )
+
+    @property
+    def shutdown(self) -> Ladder:
+        """The ladder that applies."""
+        if self.ladder is not None:
+            return self.ladder
+        return SUPERVISOR_LADDER if self.kind is ChildKind.SUPERVISOR else Ladder()
+
+
+def _as_tuple(specs: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
+    return tuple(specs)
+
+
+@attrs.frozen
+class SupervisorSpec:
+    """A supervisor: strategy, restart limit and first children, in start order."""
+
+    children: tuple[ChildSpec, ...] = attrs.field(default=(), converter=_as_tuple)
+    strategy: Strategy = attrs.field(default=Strategy.ONE_FOR_ONE, validator=_member(Strategy))
+    restarts: RestartPolicy = attrs.field(factory=RestartPolicy, validator=attrs.validators.instance_of(RestartPolicy))
+    """Limit and delay of restarts. The window is the supervisor's; backoff and streak are each child's."""
+    auto_shutdown: AutoShutdown = attrs.field(default=AutoShutdown.NEVER, validator=_member(AutoShutdown))
+    on_give_up: GiveUp = attrs.field(default=GiveUp.END, validator=_member(GiveUp))
+    pause: float = attrs.field(default=60.0, validator=_seconds)
+    """Seconds that ``GiveUp.PAUSE`` leaves the children down."""
+    pool: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    """A dynamic pool: children come and go, stop in parallel, and are forgotten once terminated."""
+    max_children: int | None = attrs.field(default=None)
+
+    @max_children.validator
+    def _check_max_children(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError(f"SupervisorSpec.max_children must be a whole number of at least 1 or None, got {value!r}")
+
+    def __attrs_post_init__(self) -> None:
+        if self.pool and self.strategy is not Strategy.ONE_FOR_ONE:
+            raise ValueError(f"a pool is one_for_one, got strategy {self.strategy.name}")
+        if self.pool and self.auto_shutdown is not AutoShutdown.NEVER:
+            raise ValueError("a pool cannot have auto_shutdown: no child of it is significant")
+        if self.max_children is not None and not self.pool:
+            raise ValueError("SupervisorSpec.max_children needs pool=True")
+        check_child_specs(self.children, self.auto_shutdown)
+
+
+def check_child_specs(specs: Iterable[ChildSpec], auto_shutdown: AutoShutdown = AutoShutdown.NEVER) -> None:
+    """Raise ``ValueError`` for a duplicate id or for a combination that OTP calls ``bad_combination``."""
+    seen: set[str] = set()
+    for spec in specs:
+        if spec.id in seen:
+            raise ValueError(f"duplicate child id {spec.id!r}: ids are unique within a supervisor")
+        seen.add(spec.id)
+        if spec.significant and auto_shutdown is AutoShutdown.NEVER:
+            raise ValueError(f"child {spec.id!r} is significant, but its supervisor has auto_shutdown=NEVER")

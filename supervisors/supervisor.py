@@ -1,0 +1,270 @@
+"""The supervisor actor: delivers what happens to the pure core and carries out what the core decides. Never blocks."""
+
+import itertools
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from pykka._envelope import Envelope
+
+from supervisors.actor import NO_REPLY, Actor
+from supervisors.core import step
+from supervisors.core_state import child_spec, initial
+from supervisors.core_state import which_children as which
+from supervisors.events import Started
+from supervisors.exits import SHUTDOWN, ExitKind, ExitReason
+from supervisors.future import ReplyFuture
+from supervisors.ref import Ref
+from supervisors.signals import Down, Ready, Signal, Stop, Timeout
+from supervisors.spec import ChildSpec, SupervisorSpec
+from supervisors.thread_actor import ThreadActor
+from supervisors.transitions import (
+    CancelTimer,
+    ChildDeclined,
+    ChildDown,
+    ChildInfo,
+    ChildReady,
+    ChildRefused,
+    Command,
+    CoreEvent,
+    DeleteChild,
+    Exit,
+    Init,
+    InitDone,
+    InitFailed,
+    Reply,
+    Report,
+    RestartChild,
+    SetTimer,
+    StartActor,
+    StartChild,
+    StopActor,
+    StopRequested,
+    TerminateChild,
+    TimerFired,
+)
+
+if TYPE_CHECKING:
+    from supervisors.timer import Timer
+
+_FAILURE_DEADLINE = 60.0
+"""Seconds that a supervisor which crashed itself waits for its children to end."""
+
+
+@attrs.frozen
+class _ChildSignal(Signal):
+    """A child's ``Ready`` or ``Down``, labelled with the attempt it belongs to."""
+
+    child: str
+    attempt: int
+    signal: Signal
+
+
+@attrs.frozen
+class _Outcome(Signal):
+    """A start that was decided at once. Goes through the mailbox, so that a child which always refuses cannot starve
+    other requests.
+    """
+
+    event: ChildDeclined | ChildRefused
+
+
+@attrs.frozen
+class _StartTimeout(Signal):
+    child: str
+    attempt: int
+
+
+@attrs.frozen
+class WhichChildren:
+    """Ask a supervisor for its children: answers a tuple of ``ChildInfo`` in start order."""
+
+
+class Supervisor(ThreadActor):
+    """Starts, watches, restarts and stops children as its specification says (OTP ``supervisor``)."""
+
+    defers_ready = True
+
+    def __init__(self, spec: SupervisorSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self._state = initial(spec, self.path)
+        self._random = random.Random()  # noqa: S311 - jitter
+        self._actors: dict[str, tuple[int, Actor]] = {}
+        self._timers: dict[str, Timer] = {}
+        self._requests: dict[int, ReplyFuture | None] = {}
+        self._numbers = itertools.count(1)
+
+    def on_start(self) -> None:
+        self._state = initial(self.spec, self.path)
+        self._feed(Init())
+
+    # ------------------------------------------------------------------------------------------ what comes in
+
+    def _dispatch(self, message: Any) -> Any:
+        if isinstance(message, Stop):
+            self._feed(StopRequested(message.reason))
+            return None
+        return super()._dispatch(message)
+
+    def on_signal(self, signal: Signal) -> None:
+        match signal:
+            case _ChildSignal(child, attempt, news):
+                self._child_news(child, attempt, news)
+            case _Outcome(event):
+                self._feed(event)
+            case Timeout(token):
+                self._timers.pop(token, None)
+                self._feed(TimerFired(token))
+            case _StartTimeout(child, attempt):
+                self._start_timed_out(child, attempt)
+
+    def on_receive(self, message: Any) -> Any:
+        match message:
+            case WhichChildren():
+                return self.children()
+            case StartChild() | TerminateChild() | RestartChild() | DeleteChild():
+                number = next(self._numbers)
+                self._requests[number] = self.hold_reply()
+                self._feed(attrs.evolve(message, request=number))
+                return NO_REPLY
+        return super().on_receive(message)
+
+    def children(self) -> tuple[ChildInfo, ...]:
+        """The children in start order. Any thread; a snapshot."""
+        return which(self._state)
+
+    def on_failure(self, *_exc_info: Any) -> None:
+        """A supervisor that crashed takes its subtree along before its parent hears of it."""
+        downs = []
+        for child, (_, actor) in reversed(self._actors.items()):
+            down = ReplyFuture()
+            actor.monitor(lambda signal, down=down: down.offer(value=True) if isinstance(signal, Down) else None)  # type: ignore[misc]
+            self.runtime.kill(actor, child_spec(self._state, child).shutdown, SHUTDOWN)
+            downs.append(down)
+        for down in downs:
+            down.get(timeout=_FAILURE_DEADLINE)
+        for future in self._requests.values():
+            if future is not None:
+                future.offer(error=RuntimeError(f"{self.path} crashed"))
+
+    # ------------------------------------------------------------------------------------- through the core
+
+    def _feed(self, event: CoreEvent) -> None:
+        self._state, commands = step(self._state, event, time.monotonic(), self._random)
+        for command in commands:
+            self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case StartActor(spec, attempt):
+                self._start_child(spec, attempt)
+            case StopActor(child, attempt, reason):
+                self._stop_child(child, attempt, reason)
+            case SetTimer(timer, at):
+                self._set_timer(timer, at)
+            case CancelTimer(timer):
+                due = self._timers.pop(timer, None)
+                if due is not None:
+                    due.cancel()
+            case Reply(request, value, error):
+                future = self._requests.pop(request, None)
+                if future is not None:
+                    future.offer(value, error)
+            case Report(event):
+                self.runtime.emit(event)
+            case InitDone():
+                self.announce_ready()
+            case InitFailed(reason) | Exit(reason):
+                self._stop_reason = reason
+
+    # ---------------------------------------------------------------------------------------------- children
+
+    def _start_child(self, spec: ChildSpec, attempt: int) -> None:
+        try:
+            actor = spec.start()
+        except Exception as error:  # noqa: BLE001 - the child's problem, answered as a refused start
+            self._decided(ChildRefused(spec.id, attempt, ExitReason.of(ExitKind.START_FAILED, error)))
+            return
+        if actor is None:
+            self._decided(ChildDeclined(spec.id, attempt))
+            return
+        self._actors[spec.id] = (attempt, actor)
+        inbox = self.actor_inbox
+        actor.monitor(lambda signal: inbox.put(Envelope(_ChildSignal(spec.id, attempt, signal))))
+        self.runtime.launch(actor, f"{self.path}/{spec.id}")
+        if spec.start_timeout != float("inf"):
+            self._timers[_start_timer(spec.id)] = self.runtime.timer.after(
+                spec.start_timeout, lambda: inbox.put(Envelope(_StartTimeout(spec.id, attempt)))
+            )
+
+    def _decided(self, event: ChildDeclined | ChildRefused) -> None:
+        self.actor_inbox.put(Envelope(_Outcome(event)))
+
+    def _child_news(self, child: str, attempt: int, news: Signal) -> None:
+        present, actor = self._actors.get(child, (0, None))
+        if present != attempt or actor is None:
+            return
+        starting = self._timers.pop(_start_timer(child), None)
+        if starting is not None:
+            starting.cancel()
+        if isinstance(news, Ready):
+            self.runtime.emit(Started(actor.path, actor.incarnation))
+            self._feed(ChildReady(child, attempt))
+        elif isinstance(news, Down):
+            del self._actors[child]
+            self.runtime.ref(actor.path).point_to(None)
+            event = ChildDown if news.was_ready else ChildRefused
+            self._feed(event(child, attempt, news.reason))
+
+    def _start_timed_out(self, child: str, attempt: int) -> None:
+        present, actor = self._actors.get(child, (0, None))
+        if present == attempt and actor is not None and not actor.ready:
+            spec = child_spec(self._state, child)
+            reason = ExitReason(ExitKind.START_FAILED, f"not ready within {spec.start_timeout} s")
+            self.runtime.kill(actor, spec.shutdown, reason)
+
+    def _stop_child(self, child: str, attempt: int, reason: ExitReason) -> None:
+        present, actor = self._actors.get(child, (0, None))
+        if present == attempt and actor is not None:
+            self.runtime.kill(actor, child_spec(self._state, child).shutdown, reason)
+
+    def _set_timer(self, timer: str, at: float) -> None:
+        previous = self._timers.pop(timer, None)
+        if previous is not None:
+            previous.cancel()
+        inbox = self.actor_inbox
+        self._timers[timer] = self.runtime.timer.at(at, lambda: inbox.put(Envelope(Timeout(timer))))
+
+
+def _start_timer(child: str) -> str:
+    return f"start {child}"
+
+
+# ------------------------------------------------------------------------------------------------ dynamic API
+
+
+def start_child(supervisor: Ref, spec: ChildSpec) -> ReplyFuture:
+    """Add and start a child. Answers its id once it is ready; errors: ``SupervisorError`` with OTP's code."""
+    return supervisor.request(StartChild(0, spec))
+
+
+def terminate_child(supervisor: Ref, child: str) -> ReplyFuture:
+    """Stop a child; its specification stays, unless it is temporary or of a pool."""
+    return supervisor.request(TerminateChild(0, child))
+
+
+def restart_child(supervisor: Ref, child: str) -> ReplyFuture:
+    """Start a terminated child again."""
+    return supervisor.request(RestartChild(0, child))
+
+
+def delete_child(supervisor: Ref, child: str) -> ReplyFuture:
+    """Forget a child that does not run."""
+    return supervisor.request(DeleteChild(0, child))
+
+
+def which_children(supervisor: Ref) -> ReplyFuture:
+    """Ask for the children, a tuple of ``ChildInfo`` in start order."""
+    return supervisor.request(WhichChildren())

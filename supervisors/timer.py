@@ -1,0 +1,73 @@
+"""One thread that calls functions at a given time."""
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+from loguru import logger
+
+
+class Timer:
+    """A due call. ``cancel`` may come from any thread, also late."""
+
+    __slots__ = ("at", "cancelled", "function")
+
+    def __init__(self, at: float, function: Callable[[], None]) -> None:
+        self.at = at
+        self.function = function
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Do not call, if it has not begun."""
+        self.cancelled = True
+
+
+class TimerThread:
+    """Calls functions in its own daemon thread; they must be quick (pass a message on) and never block."""
+
+    def __init__(self, name: str) -> None:
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._condition = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def after(self, seconds: float, function: Callable[[], None]) -> Timer:
+        """Call ``function`` in ``seconds``."""
+        return self.at(time.monotonic() + seconds, function)
+
+    def at(self, when: float, function: Callable[[], None]) -> Timer:
+        """Call ``function`` at ``when``, monotonic seconds."""
+        timer = Timer(when, function)
+        with self._condition:
+            heapq.heappush(self._heap, (when, next(self._order), timer))
+            self._condition.notify()
+        return timer
+
+    def close(self) -> None:
+        """Call nothing any more; the thread ends."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(2.0)
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                if self._closed:
+                    return
+                wait = self._heap[0][0] - time.monotonic() if self._heap else None
+                if wait is None or wait > 0:
+                    self._condition.wait(wait)
+                    continue
+                timer = heapq.heappop(self._heap)[2]
+            if timer.cancelled:
+                continue
+            try:
+                timer.function()
+            except Exception as error:  # noqa: BLE001 - one bad timer must not stop the others
+                logger.opt(exception=error).error("timer function failed: {!r}", error)

@@ -1,0 +1,136 @@
+"""What a restart costs does not depend on how many children or restarts there are."""
+
+import random
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.restart import Intensity, RestartPolicy
+from supervisors.core import step
+from supervisors.core_state import SupervisorState, initial
+from supervisors.core_table import Table
+from supervisors.core_window import RestartWindow
+from supervisors.spec import ChildSpec, SupervisorSpec
+from supervisors.transitions import ChildDown, ChildReady, CoreEvent, Init, StartActor
+from tests.supervisors.core_runner import CRASH
+
+KEYS = st.text("abc", min_size=1, max_size=4)
+RNG = random.Random(0)
+
+
+@given(st.lists(st.dictionaries(KEYS, st.none() | st.integers(), max_size=6), max_size=40))
+def test_table_is_a_mapping(changes: list[dict[str, int | None]]) -> None:
+    """After any updates a table holds what a dict would hold."""
+    table: Table[int] = Table()
+    model: dict[str, int] = {}
+    for change in changes:
+        table = table.updated(change)
+        for key, value in change.items():
+            if value is None:
+                model.pop(key, None)
+            else:
+                model[key] = value
+        assert len(table) == len(model)
+        assert sorted(table) == sorted(model.values())
+        assert all(table.get(key) == model.get(key) for key in {*model, *change})
+
+
+@given(st.dictionaries(KEYS, st.integers(), min_size=1), st.dictionaries(KEYS, st.none() | st.integers()))
+def test_table_never_changes(first: dict[str, int], change: dict[str, int | None]) -> None:
+    """An update leaves the table it was made from as it was."""
+    table = Table[int]().updated(first)
+    table.updated(change)
+    assert {key: table.get(key) for key in first} == first
+    assert len(table) == len(first)
+
+
+def test_table_copies_little() -> None:
+    """With 10,000 entries the shards and any one of them are a few hundred entries together."""
+    table = Table[int]().updated({f"child-{k}": k for k in range(10_000)})
+    shards = table._shards
+    assert len(shards) + max(map(len, shards)) < 400
+    after = table.updated({"child-7": -7})
+    assert sum(a is not b for a, b in zip(shards, after._shards, strict=True)) == 1
+
+
+@given(st.integers(0, 6), st.sampled_from((1.0, 5.0)), st.lists(st.integers(0, 24).map(lambda k: k / 8), max_size=60))
+def test_window_counts_as_the_policy_does(limit: int, period: float, gaps: list[float]) -> None:
+    """The window decides as ``Intensity.record`` and keeps the stamps that count."""
+    intensity = Intensity(limit, period)
+    window, times, now, stamps = RestartWindow(), (), 0.0, []
+    for gap in gaps:
+        now += gap
+        stamps.append(now)
+        window, exceeded = window.record(intensity, now)
+        times, expected = intensity.record(times, now)
+        assert exceeded is expected
+        kept = window.times(intensity, now)
+        assert kept[-limit - 1 :] == tuple(t for t in stamps if now - t <= period)[-limit - 1 :]
+
+
+def test_window_forgets_what_no_longer_counts() -> None:
+    """However many restarts there were, not more chunks are kept than the limit needs."""
+    window = RestartWindow()
+    for k in range(5_000):
+        window, _ = window.record(Intensity(1_000, 1e6), float(k))
+    assert len(window._chunks) <= 6
+    for k in range(5_000):
+        window, exceeded = window.record(Intensity(10_000_000, 1.0), 5_000.0 + k)
+        assert not exceeded
+    assert len(window._chunks) <= 2
+
+
+def test_window_copies_little() -> None:
+    """With 100,000 restarts in the window one more copies a short list and a single chunk."""
+    window = RestartWindow()
+    for k in range(100_000):
+        window, _ = window.record(Intensity(1_000_000, 1e6), k / 1000)
+    after, _ = window.record(Intensity(1_000_000, 1e6), 100.0)
+    assert len(after._chunks) < 400
+    assert sum(a is not b for a, b in zip(window._chunks, after._chunks, strict=False)) <= 1
+
+
+def test_restart_takes_as_many_calls_with_10000_children_as_with_one() -> None:
+    """The work of a one_for_one restart is the same for any number of children and of restarts before it."""
+    one, many = supervisor_of(1), supervisor_of(10_000)
+    assert calls_of_a_restart(many) == calls_of_a_restart(one)
+    worn = many
+    for _ in range(300):
+        worn = restarted(worn)
+    assert calls_of_a_restart(worn) == calls_of_a_restart(one)
+
+
+def supervisor_of(children: int) -> SupervisorState:
+    specs = tuple(ChildSpec(f"c{k}", lambda: None) for k in range(children))
+    state = initial(SupervisorSpec(specs, restarts=RestartPolicy.otp(1_000_000, 1e6)), "sup")
+    state, commands = advanced(state, Init())
+    while starts := [command for command in commands if isinstance(command, StartActor)]:
+        state, commands = advanced(state, ChildReady(starts[0].spec.id, starts[0].attempt))
+    return state
+
+
+def restarted(state: SupervisorState) -> SupervisorState:
+    child = state.children.get("c0")
+    state, _commands = advanced(state, ChildDown("c0", child.attempt, CRASH))
+    return advanced(state, ChildReady("c0", state.children.get("c0").attempt))[0]
+
+
+def advanced(state: SupervisorState, event: CoreEvent) -> tuple[SupervisorState, tuple]:
+    return step(state, event, 1.0, RNG)
+
+
+def calls_of_a_restart(state: SupervisorState) -> int:
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        restarted(state)
+    finally:
+        sys.setprofile(before)
+    return calls
