@@ -1,0 +1,150 @@
+"""CheckpointActor: the only writer of the job's journal."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from loguru import logger
+
+from scorewise_actors import ledger
+from scorewise_actors.checkpoints import CheckpointError, CheckpointStorageError, Journal
+from scorewise_actors.job import Verdict
+from scorewise_actors.messages import Commit, Committed, SavePolicyState, StorageFailed, StorageTrouble
+from scorewise_actors.plan import JobBoard, JobPlan
+from supervisors.thread_actor import ThreadActor
+
+if TYPE_CHECKING:
+    from scorewise_actors.checkpoints.ops import Op
+
+RETRY_EVERY = 1.0
+"""Seconds between two tries to write while the disk is full or broken."""
+
+
+@attrs.frozen
+class Restore:
+    """Ask for the journal's state, a dict as described in ``ledger``; read it before the first commit only."""
+
+
+@attrs.frozen
+class _Flush:
+    """Write what has gathered. Told to itself, so that whatever waits in the mailbox by then is written as well."""
+
+
+class CheckpointActor(ThreadActor):
+    """Makes commits durable, many at a time when they come fast, and acknowledges them only then.
+
+    While the disk is full or broken it keeps what it was given, says so to the frontier (which hands out nothing more)
+    and tries again; after ``storage_patience`` seconds the judge hears of it and halts the job.
+    """
+
+    drains = True
+
+    def __init__(self, plan: JobPlan, board: JobBoard) -> None:
+        super().__init__()
+        self._plan = plan
+        self._board = board
+        self._journal: Journal | None = None
+        self._batch: list[Commit] = []
+        self._policies: dict[str, dict[str, Any]] = {}
+        self._flushing = False
+        self._trouble_since: float | None = None
+        self._reported = False
+
+    def on_start(self) -> None:
+        journal, self._board.first_journal = self._board.first_journal, None
+        self._journal = journal = journal if journal is not None else self._plan.store.open(self._plan.job_id)
+        board = self._board
+        if not board.run_opened:
+            journal.append(ledger.opening(journal.state, time.time()), now_ms=_now_ms())
+            board.run_opened = True
+            board.results.first_of_run = len(journal.state["outcomes"])
+        board.results.publish(journal.state["outcomes"])
+
+    def on_receive(self, message: Any) -> Any:
+        match message:
+            case Commit():
+                self._batch.append(message)
+                self._soon()
+            case SavePolicyState(name, state):
+                self._policies[name] = state
+                self._soon()
+            case _Flush():
+                self._flushing = False
+                self._flush()
+            case Restore():
+                assert self._journal is not None
+                return self._journal.state
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def on_stop(self) -> None:
+        """The final checkpoint, written last of all: every outcome, then how the run ended."""
+        self._flush()
+        journal = self._journal
+        assert journal is not None
+        verdict = self._board.verdict or Verdict("interrupted")
+        try:
+            journal.append(ledger.closing(len(journal.state["runs"]), time.time(), verdict), now_ms=_now_ms())
+        except CheckpointStorageError as error:
+            logger.error("the end of the run could not be recorded: {}", error)
+        self._unanswered()
+        journal.close()
+
+    def on_failure(self, *_exc_info: Any) -> None:
+        self._unanswered()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _soon(self) -> None:
+        if not self._flushing and self._trouble_since is None:
+            self._flushing = True
+            self.actor_ref.tell(_Flush())
+
+    def _flush(self) -> None:
+        batch, policies = self._batch, self._policies
+        ops: list[Op] = [op for commit in batch for op in commit.ops]
+        ops += [ledger.policy_state(name, state) for name, state in policies.items()]
+        if not ops:
+            return
+        assert self._journal is not None
+        try:
+            self._journal.append(ops, now_ms=_now_ms())
+        except CheckpointStorageError as error:
+            self._in_trouble(error)
+            return
+        self._batch, self._policies = [], {}
+        frontier = self.runtime.ref(self._plan.frontier)
+        if self._trouble_since is not None:
+            self._trouble_since = None
+            logger.info("storage works again")
+            frontier.tell(StorageTrouble(None))
+        self._board.results.publish(self._journal.state["outcomes"])
+        items = tuple(item for commit in batch for item in commit.items)
+        if items:
+            frontier.tell(Committed(items))
+        for commit in batch:
+            if commit.acknowledge is not None:
+                commit.acknowledge.offer(value=commit.answer)
+
+    def _in_trouble(self, error: CheckpointStorageError) -> None:
+        now = time.monotonic()
+        if self._trouble_since is None:
+            self._trouble_since = now
+            logger.error("storage cannot be written, trying again every {} s: {}", RETRY_EVERY, error)
+            self.runtime.ref(self._plan.frontier).tell(StorageTrouble(str(error)))
+        down_for = now - self._trouble_since
+        if down_for > self._plan.config.storage_patience and not self._reported:
+            self._reported = True
+            self.runtime.ref(self._plan.judge).tell(StorageFailed(str(error), down_for))
+        me = self.ref
+        self.runtime.timer.after(RETRY_EVERY, lambda: me.tell(_Flush()))
+
+    def _unanswered(self) -> None:
+        for commit in self._batch:
+            if commit.acknowledge is not None:
+                commit.acknowledge.offer(error=CheckpointError("the job ended before this could be recorded"))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

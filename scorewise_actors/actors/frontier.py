@@ -1,0 +1,195 @@
+"""FrontierActor: hands out leases, settles outcomes, and ends the job when the work is done."""
+
+import random
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from policies.failures import Failure
+from scorewise_actors.actors.checkpoint import Restore
+from scorewise_actors.errors import HandlerBlockedLoop
+from scorewise_actors.frontier import MemoryFrontier, Swapped
+from scorewise_actors.job import COMPLETED, Verdict
+from scorewise_actors.messages import (
+    AddRequests,
+    CloseInput,
+    Committed,
+    Drain,
+    StorageTrouble,
+    Swap,
+    Throttle,
+)
+from scorewise_actors.plan import JobBoard, JobPlan
+from supervisors.actor import NO_REPLY
+from supervisors.exits import ExitKind, ExitReason, end_actor
+from supervisors.loop_watchdog import BLOCKED_LOOP
+from supervisors.signals import Down, Signal, Timeout
+from supervisors.thread_actor import ThreadActor
+
+if TYPE_CHECKING:
+    from supervisors.timer import Timer
+
+_DUE = "due"
+
+
+class FrontierActor(ThreadActor):
+    """A significant child: it ends normally, with the verdict as its value, and the job's supervisor stops the tree.
+
+    Scrapers pull: each asks for a lease when it is free, and waits here while there is none. A scraper that dies gives
+    its lease back at once, through the ``Down`` that the kernel sends.
+    """
+
+    drains = True
+
+    def __init__(self, plan: JobPlan, board: JobBoard) -> None:
+        super().__init__()
+        self._plan = plan
+        self._board = board
+        self._frontier: MemoryFrontier | None = None
+        self._hungry: dict[str, int] = {}
+        """Scrapers that wait for a lease, by holder name -> how many they want; in order of asking."""
+        self._holders: dict[str, str] = {}
+        """Holder name -> path of the scraper, for all that are watched."""
+        self._limit: int | None = None
+        self._storage_down = False
+        self._timer: Timer | None = None
+
+    @property
+    def frontier(self) -> MemoryFrontier:
+        """The leases and queues."""
+        assert self._frontier is not None
+        return self._frontier
+
+    def on_start(self) -> None:
+        state = self.runtime.ref(self._plan.checkpoint).ask(Restore(), timeout=60.0)
+        config = self._plan.config
+        self._frontier = MemoryFrontier(
+            state,
+            retry=config.retry,
+            classifier=config.classifier,
+            rng=random.Random(),  # noqa: S311 - jitter
+            epoch=time.time() - time.monotonic(),
+        )
+        self._board.progress = self.frontier.progress()
+
+    # ------------------------------------------------------------------------------------------ what comes in
+
+    def on_receive(self, message: Any) -> Any:
+        reply = None
+        match message:
+            case Swap(scraper, incarnation, completed, want):
+                self._swap(scraper, incarnation, completed, want)
+            case Committed(items):
+                self.frontier.committed(items)
+            case AddRequests(requests):
+                reply = self._add(requests)
+            case CloseInput():
+                self._board.input_closed.set()
+            case Drain(outcome, reason):
+                self._board.draining = reason or outcome
+            case Throttle(limit):
+                self._limit = limit
+            case StorageTrouble(error):
+                self._storage_down = error is not None
+            case _:
+                return super().on_receive(message)
+        self._settle()
+        return reply
+
+    def on_signal(self, signal: Signal) -> None:
+        match signal:
+            case Down(path, incarnation, reason):
+                holder = _holder(path, incarnation)
+                self._hungry.pop(holder, None)
+                self._holders.pop(holder, None)
+                self._carry_out(self.frontier.release(holder, str(reason), *_blame(reason), time.monotonic()))
+                self._settle()
+            case Timeout():
+                self._timer = None
+                self._settle()
+
+    # ---------------------------------------------------------------------------------------------- settling
+
+    def _add(self, requests: Iterable[Any]) -> Any:
+        count, commit = self.frontier.add(requests)
+        if commit is None:
+            return 0
+        future = self.hold_reply()
+        if future is not None:
+            # durable before it is acknowledged: what the user was told is in the job is in the journal
+            self._tell_checkpoint((attrs.evolve(commit, acknowledge=future, answer=count),))
+            return NO_REPLY
+        self._tell_checkpoint((commit,))
+        return count
+
+    def _swap(self, scraper: str, incarnation: int, completed: Iterable[Any], want: int) -> None:
+        holder = _holder(scraper, incarnation)
+        if holder not in self._holders:
+            self._holders[holder] = scraper
+            self.watch(self.runtime.ref(scraper))
+        self._carry_out(self.frontier.swap(holder, completed, 0, time.monotonic()))
+        if want:
+            self._hungry[holder] = self._hungry.get(holder, 0) + want
+
+    def _settle(self) -> None:
+        """After anything has changed: hand out what can be handed out, tell the world, end if all is done."""
+        self._feed()
+        self._board.progress = self.frontier.progress()
+        if self._board.draining is not None:
+            if self.frontier.leased() == 0:
+                self._end(Verdict("interrupted", reason=self._board.draining))
+        elif self._board.input_closed.is_set() and self.frontier.idle():
+            self._end(COMPLETED)
+        self._wake_when_due()
+
+    def _feed(self) -> None:
+        if self._board.draining is not None or self._storage_down or self._stop_reason is not None:
+            return
+        while self._hungry and (self._limit is None or self.frontier.leased() < self._limit):
+            holder = next(iter(self._hungry))
+            swapped = self.frontier.swap(holder, (), 1, time.monotonic())
+            if not swapped.leases:
+                return
+            self._hungry[holder] -= 1
+            if not self._hungry[holder]:
+                del self._hungry[holder]
+            self.runtime.ref(self._holders[holder]).tell(swapped.leases[0])
+
+    def _carry_out(self, swapped: Swapped) -> None:
+        self._tell_checkpoint(swapped.commits)
+        judge = self.runtime.ref(self._plan.judge)
+        for seen in swapped.seen:
+            judge.tell(seen)
+
+    def _tell_checkpoint(self, commits: Iterable[Any]) -> None:
+        checkpoint = self.runtime.ref(self._plan.checkpoint)
+        for commit in commits:
+            checkpoint.tell(commit)
+
+    def _wake_when_due(self) -> None:
+        due = self.frontier.next_due()
+        if self._timer is not None:
+            if due is not None and self._timer.at <= due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None and self._hungry:
+            self._timer = self.signal_at(due, Timeout(_DUE))
+
+    def _end(self, verdict: Verdict) -> None:
+        end_actor(self._board.decide(verdict), verdict.outcome)
+
+
+def _holder(path: str, incarnation: int) -> str:
+    return f"{path}#{incarnation}"
+
+
+def _blame(reason: ExitReason) -> tuple[Failure | None, bool | None]:
+    """Whether the death of a scraper is its item's fault (a failure of the item), its own (a crash), or nobody's."""
+    if reason.error_type == BLOCKED_LOOP:
+        return Failure(HandlerBlockedLoop.__name__, reason.error_text), None
+    if not reason.abnormal:
+        return None, None
+    return None, reason.kind is not ExitKind.ABANDONED

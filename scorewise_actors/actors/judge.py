@@ -1,0 +1,115 @@
+"""AbortJudgeActor: sees every outcome, crash and breach, and halts the job when the abort policy trips."""
+
+import time
+from typing import Any
+
+from loguru import logger
+
+from policies.abort import AbortAction, AbortDecision, AbortState
+from scorewise_actors.actors.checkpoint import Restore
+from scorewise_actors.job import Verdict
+from scorewise_actors.messages import (
+    Breach,
+    BrowserCrashed,
+    OutcomeSeen,
+    SavePolicyState,
+    StorageFailed,
+    Throttle,
+)
+from scorewise_actors.plan import JobBoard, JobPlan
+from supervisors.exits import end_actor
+from supervisors.signals import Signal, Timeout
+from supervisors.thread_actor import ThreadActor
+
+POLICY = "abort"
+PROBES = 1
+"""Leases at a time while the job is under suspicion: enough to see it recover, too few to burn through the items."""
+_TICK = 1.0
+_SAVE_EVERY = 5.0
+
+
+class AbortJudgeActor(ThreadActor):
+    """A significant child: when the policy says abort it ends with the verdict, and OTP's auto_shutdown stops the tree
+    in order. Halting is no special path.
+    """
+
+    drains = True
+
+    def __init__(self, plan: JobPlan, board: JobBoard) -> None:
+        super().__init__()
+        self._plan = plan
+        self._board = board
+        self._policy = plan.config.abort
+        self._state = AbortState()
+        self._action = AbortAction.CONTINUE
+        self._saved = (AbortState(), 0.0)
+
+    def on_start(self) -> None:
+        state = self.runtime.ref(self._plan.checkpoint).ask(Restore(), timeout=60.0)
+        kept = state["policies"].get(POLICY)
+        now = time.monotonic()
+        if kept is not None:
+            restored = AbortState.from_json(kept["state"])
+            if restored.verdict is None:  # after an abort the user has had a look: begin anew
+                self._state = restored.shifted(now - kept["at"])
+        self._tick_again(now)
+
+    def on_receive(self, message: Any) -> Any:
+        now = time.monotonic()
+        match message:
+            case OutcomeSeen(failed, stream):
+                self._state, decision = self._policy.step(self._state, failed, now, stream)
+            case BrowserCrashed():
+                browsers = sum(len(slots) for slots in self._plan.config.slots())
+                self._state, decision = self._policy.crash(self._state, now, browsers)
+            case StorageFailed(error, seconds):
+                reason = f"storage could not be written for {seconds:.0f} s: {error}"
+                self._end(Verdict("storage", "storage patience", reason, {"seconds": round(seconds, 1)}))
+            case Breach(resource, value, limit, level, breached):
+                word = "over" if breached else "back below"
+                logger.warning("{} is {} its limit: {:.1f} of {:.1f} ({})", resource, word, value, limit, level)
+                return None
+            case _:
+                return super().on_receive(message)
+        self._act(decision, now)
+        return None
+
+    def on_signal(self, signal: Signal) -> None:
+        if isinstance(signal, Timeout):
+            now = time.monotonic()
+            self._state, decision = self._policy.tick(self._state, now)
+            self._act(decision, now)
+            self._save(now)
+            self._tick_again(now)
+
+    def on_stop(self) -> None:
+        self._save(time.monotonic(), at_once=True)
+
+    def _act(self, decision: AbortDecision, now: float) -> None:
+        if decision.action is AbortAction.ABORT:
+            self._save(now, at_once=True)
+            self._end(Verdict("aborted", decision.rule, decision.reason, decision.evidence))
+        if decision.action is self._action:
+            return
+        self._action = decision.action
+        suspect = decision.action is AbortAction.SUSPECT
+        self.runtime.ref(self._plan.frontier).tell(Throttle(PROBES if suspect else None))
+        if suspect:
+            logger.warning("job {} is under suspicion, only probes go on: {}", self._plan.job_id, decision.reason)
+        else:
+            logger.info("job {} is above suspicion again", self._plan.job_id)
+
+    def _end(self, verdict: Verdict) -> None:
+        logger.error("job {} is halted ({}): {}", self._plan.job_id, verdict.rule, verdict.reason)
+        end_actor(self._board.decide(verdict), verdict.rule)
+
+    def _save(self, now: float, *, at_once: bool = False) -> None:
+        state, saved_at = self._saved
+        if state == self._state or (not at_once and now - saved_at < _SAVE_EVERY):
+            return
+        self._saved = (self._state, now)
+        content = {"at": now, "state": self._state.to_json()}
+        self.runtime.ref(self._plan.checkpoint).tell(SavePolicyState(POLICY, content))
+
+    def _tick_again(self, now: float) -> None:
+        self.signal_at(now + _TICK, Timeout("tick"))

@@ -1,0 +1,139 @@
+"""ScrapeActor: one page slot. Asks for a lease when it is free, runs the handler on it, reports what came of it."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+from playwright.async_api import Error as PlaywrightError
+
+from policies.failures import Failure
+from scorewise_actors.browser.errors import BrowserGone, BrowserLayerError, DriverGone
+from scorewise_actors.browser.failures import failure_facts, is_infrastructure
+from scorewise_actors.errors import HandlerRaisedBaseException, HandlerTimeout, HttpStatusError
+from scorewise_actors.job import ScrapeContext
+from scorewise_actors.messages import Failed, Lease, Outcome, Returned, Scraped, Swap
+from scorewise_actors.plan import BrowserCell, JobPlan
+from supervisors.async_actor import AsyncActor
+from supervisors.exits import ActorExit, ExitReason, Killed
+
+if TYPE_CHECKING:
+    from scorewise_actors.browser.chromium import Browser
+    from scorewise_actors.browser.pages import PageSlot
+
+_CANCEL_GRACE = 2.0
+"""Seconds that a handler which ran out of time is given to end by its cancellation."""
+
+
+class ScrapeActor(AsyncActor):
+    """Failures of the item are values and go to the frontier; failures of the machinery end or suspend this actor.
+
+    The handler runs as a task of its own, so that one which swallows its cancellation costs a page and not the slot.
+    """
+
+    def __init__(self, plan: JobPlan, cell: BrowserCell) -> None:
+        super().__init__(cell.driver.loop)
+        self._plan = plan
+        self._cell = cell
+        self._slot: PageSlot | None = None
+        self._browser: Browser | None = None
+
+    async def set_up(self) -> None:
+        await self._move()
+        self._swap()
+
+    async def on_receive(self, message: Any) -> Any:
+        if not isinstance(message, Lease):
+            return super().on_receive(message)
+        outcome = await self._scrape(message)
+        browser_lives = self._browser is not None and not any(gone.is_set for gone in self._browser.mortal)
+        # without its browser this actor only waits for its supervisor, which is about to replace both
+        self._swap(outcome, want=1 if browser_lives else 0)
+        return None
+
+    async def tear_down(self, reason: ExitReason) -> None:
+        del reason
+        await self._leave()
+
+    # ------------------------------------------------------------------------------------------------- one item
+
+    async def _scrape(self, lease: Lease) -> Outcome:
+        try:
+            await self._move()
+            assert self._slot is not None
+            page = await self._slot.fresh()
+        except (BrowserLayerError, PlaywrightError) as error:
+            return Returned(lease.item, lease.token, f"no page: {error}", alone=False)
+        log = logger.bind(job=self._plan.job_id, url=lease.request.url, attempt=lease.attempt)
+        context = ScrapeContext(
+            page=page, request=lease.request, log=log, job_id=self._plan.job_id, attempt=lease.attempt
+        )
+        raised = await self._run_handler(context)
+        if raised is None:
+            return Scraped(lease.item, lease.token, tuple(context.results), tuple(context.found))
+        return self._judge(lease, raised)
+
+    async def _run_handler(self, context: ScrapeContext) -> BaseException | None:
+        limit = self._plan.config.request_handler_timeout
+        task = self.spawn(self._handle(context))
+        try:
+            await asyncio.wait({task}, timeout=limit)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=_CANCEL_GRACE)
+                if not task.done():
+                    logger.error("the handler of {} swallows its cancellation; its page is closed", context.request.url)
+                return HandlerTimeout(f"the handler did not return within {limit:g} s")
+        finally:
+            task.cancel()
+        raised = task.result()
+        if isinstance(raised, (Killed, ActorExit)):
+            raise raised
+        return raised
+
+    async def _handle(self, context: ScrapeContext) -> None:
+        returned = await self._plan.handler(context)
+        if isinstance(returned, dict | list):
+            await context.push_data(returned)
+        elif returned is not None:
+            raise TypeError(f"the handler returned a {type(returned).__name__}; return a dict, a list of dicts or None")
+
+    def _judge(self, lease: Lease, error: BaseException) -> Outcome:
+        slot = self._slot
+        assert slot is not None
+        if isinstance(error, Exception) and is_infrastructure(error, slot):
+            shared = isinstance(error, BrowserGone | DriverGone) or not slot.browser.is_connected
+            slot.retire()
+            return Returned(lease.item, lease.token, str(error), alone=not shared)
+        if not isinstance(error, Exception) and not isinstance(error, asyncio.CancelledError):
+            error = HandlerRaisedBaseException(f"{type(error).__name__}: {error}")
+        facts = failure_facts(error, slot)
+        if isinstance(error, HttpStatusError):
+            facts["status"] = error.status
+        slot.retire()
+        failure = Failure.from_exception(error, url=lease.request.url, **facts)
+        logger.debug("{} failed: {}", lease.request.url, failure.message)
+        return Failed(lease.item, lease.token, failure)
+
+    # ------------------------------------------------------------------------------------------------- the slot
+
+    async def _move(self) -> None:
+        """Have a slot on the browser that is current now; between two items only."""
+        browser = self._cell.browser
+        assert browser is not None, "a scraper is started after its browser"
+        if browser is self._browser:
+            return
+        slot = await browser.new_page_slot()
+        await self._leave()
+        self._slot, self._browser = slot, browser
+        self._cell.slots_in_use[browser] = self._cell.slots_in_use.get(browser, 0) + 1
+
+    async def _leave(self) -> None:
+        slot, browser = self._slot, self._browser
+        self._slot = self._browser = None
+        if browser in self._cell.slots_in_use:
+            self._cell.slots_in_use[browser] -= 1
+        if slot is not None and browser is not None and not browser.gone.is_set:
+            await slot.close()
+
+    def _swap(self, *completed: Outcome, want: int = 1) -> None:
+        self.runtime.ref(self._plan.frontier).tell(Swap(self.path, self.incarnation, completed, want))

@@ -1,0 +1,61 @@
+"""Errors that users of the library meet, and the exit codes of the command line."""
+
+import enum
+
+
+class ScorewiseError(Exception):
+    """Base of this library's own errors."""
+
+
+class ConfigurationError(ScorewiseError, ValueError):
+    """A value given by the user cannot be used. The text names field, value and remedy."""
+
+
+class JobFailedError(ScorewiseError):
+    """The job's tree could not be started, or gave up. The text carries the reason at the bottom of the tree."""
+
+
+class HttpStatusError(ScorewiseError):
+    """For handlers: the page answered with a status that makes it useless. Classified by the status."""
+
+    def __init__(self, status: int, url: str) -> None:
+        super().__init__(f"HTTP status {status}")
+        self.status = status
+        self.url = url
+
+
+class HandlerTimeout(ScorewiseError):  # noqa: N818 - the classification table knows it by this name
+    """The handler ran longer than ``request_handler_timeout``."""
+
+
+class HandlerBlockedLoop(ScorewiseError):  # noqa: N818
+    """The handler kept the event loop busy without awaiting, so that nothing else could run."""
+
+
+class HandlerRaisedBaseException(ScorewiseError):  # noqa: N818
+    """The handler raised ``SystemExit``, ``KeyboardInterrupt`` or the like; only its item fails."""
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes of ``scorewise`` and ``JobReport.exit_code``."""
+
+    DONE = 0
+    """Every item is done."""
+    ERROR = 1
+    """Something failed that has no code of its own; a bug report is welcome."""
+    USAGE = 2
+    """An argument or input file cannot be used."""
+    DEAD_LETTERS = 3
+    """The job is complete, some items could not be done and are listed as dead letters."""
+    ABORTED = 4
+    """The judge halted the job; its verdict is in the report."""
+    ENVIRONMENT = 5
+    """Something the job needs is missing on this machine, for example a browser; ``scorewise doctor`` tells."""
+    STORAGE = 6
+    """The storage cannot be written or read, or the key is wrong or missing."""
+    LOCKED = 7
+    """Another process is working on the job."""
+    FAILED = 8
+    """The supervision tree used up its restarts and gave up."""
+    INTERRUPTED = 130
+    """Stopped by Ctrl-C or SIGTERM; the same command resumes."""

@@ -1,0 +1,257 @@
+"""JobHandle: a running job as its submitter sees it."""
+
+import asyncio
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any
+
+import pykka
+from loguru import logger
+
+from scorewise_actors import ledger
+from scorewise_actors.checkpoints.values import decode, encode
+from scorewise_actors.errors import ExitCode, JobFailedError
+from scorewise_actors.job import JobReport, Progress, Request, Verdict
+from scorewise_actors.messages import AddRequests, CloseInput, Drain
+from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.tree import job_spec
+from supervisors.events import Event, Restarting
+from supervisors.future import ReplyFuture
+from supervisors.runtime import Runtime
+from supervisors.signals import Down, Signal
+from supervisors.supervisor import start_child, terminate_child
+
+_START_TIMEOUT = 300.0
+_ADD_TIMEOUT = 120.0
+_ADD_TRIES = 5
+"""The frontier may be restarted while it is given requests; known keys are left out, so giving twice is harmless."""
+_TICK = 0.5
+
+_EXIT_CODES = {
+    "completed": ExitCode.DONE,
+    "aborted": ExitCode.ABORTED,
+    "interrupted": ExitCode.INTERRUPTED,
+    "storage": ExitCode.STORAGE,
+    "failed": ExitCode.FAILED,
+}
+
+
+class JobHandle:
+    """Made by ``ActorSystem.open_job`` and ``submit``. Methods that are no coroutines may be called from any thread."""
+
+    def __init__(self, runtime: Runtime, plan: JobPlan, board: JobBoard) -> None:
+        self._runtime = runtime
+        self._plan = plan
+        self._board = board
+        self._down = ReplyFuture()
+        self._restarts: Counter[str] = Counter()
+        self._unsubscribe: Callable[[], None] = runtime.subscribe(self._count, ("restarting",))
+        self._seconds = 0.0
+
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+        return self._plan.job_id
+
+    @property
+    def ended(self) -> bool:
+        """True once the job's tree has ended."""
+        return self._down.done()
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began; the whole run once it has ended."""
+        return self._seconds or time.monotonic() - self._board.began
+
+    @property
+    def restarts(self) -> Counter[str]:
+        """Restarts in this run by role: ``driver``, ``browser``, ``scrape``, ``checkpoint`` ..."""
+        return Counter(self._restarts)
+
+    def progress(self) -> Progress:
+        """Where the job stands."""
+        return self._board.progress
+
+    # ------------------------------------------------------------------------------------------------------ input
+
+    def add(self, requests: Iterable[Request | str]) -> int:
+        """Add items; blocks until they are durable. Answers how many were new.
+
+        Raises ``ConfigurationError`` or ``CheckpointNotSerializable`` for a bad one (none is added then) and
+        ``JobFailedError`` if the job has ended.
+        """
+        batch = tuple(Request.of(request) for request in requests)
+        for request in batch:
+            encode(dict(request.user_data))
+        frontier = self._runtime.ref(self._plan.frontier)
+        for _ in range(_ADD_TRIES):
+            try:
+                return int(frontier.ask(AddRequests(batch), timeout=_ADD_TIMEOUT))
+            except (pykka.ActorDeadError, pykka.Timeout):
+                if self._down_within(_TICK):
+                    break
+        raise JobFailedError(f"job {self.job_id!r} has ended and takes no more requests: {self._end_text()}")
+
+    def close_input(self) -> None:
+        """No more items will be added from outside: the job completes when nothing is left."""
+        self._board.input_closed.set()
+        self._runtime.ref(self._plan.frontier).tell(CloseInput())
+
+    # ------------------------------------------------------------------------------------------------------ results
+
+    async def results(self, *, from_start: bool = False) -> AsyncIterator[Any]:
+        """The pushed values, each as soon as it is durable, until the job ends. ``from_start``: with those that
+        earlier runs of the job left.
+        """
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        forget = self._board.results.listen(wake)
+        position = 0 if from_start else self._board.results.first_of_run
+        try:
+            while True:
+                changed.clear()
+                closed = self._board.results.closed
+                outcomes = self._board.results.after(position)
+                position += len(outcomes)
+                for value in values_of(outcomes):
+                    yield value
+                if not outcomes:
+                    if closed:
+                        return
+                    await changed.wait()
+        finally:
+            forget()
+
+    def iter_results(self, *, from_start: bool = False) -> Iterator[Any]:
+        """``results`` for programs without an event loop; blocks while it waits."""
+        results = self._board.results
+        position = 0 if from_start else results.first_of_run
+        while results.wait(position):
+            outcomes = results.after(position)
+            position += len(outcomes)
+            yield from values_of(outcomes)
+
+    # ------------------------------------------------------------------------------------------------------ the end
+
+    def drain(self, reason: str = "asked to stop") -> None:
+        """Hand out nothing more; the job ends as interrupted when the pages in hand are done. Returns at once."""
+        self._board.draining = reason
+        self._runtime.ref(self._plan.frontier).tell(Drain("interrupted", reason))
+
+    def stop(self, reason: str = "asked to stop") -> JobReport:
+        """Drain, and after ``drain_timeout`` stop the tree whatever is in hand; blocks until it has ended."""
+        self.drain(reason)
+        if not self._down_within(self._plan.config.drain_timeout):
+            self._board.decide(Verdict("interrupted", reason=reason))
+            terminate_child(self._runtime.ref(self._plan.system), self._plan.name)
+        return self.wait()
+
+    async def report(self) -> JobReport:
+        """Wait for the end of the job."""
+        await self._down
+        return await asyncio.to_thread(self._report)
+
+    def wait(self, timeout: float | None = None) -> JobReport:
+        """``report`` for programs without an event loop. Raises ``pykka.Timeout``."""
+        self._down.get(timeout=timeout)
+        return self._report()
+
+    # ------------------------------------------------------------------------------------------------------ inside
+
+    def launch(self) -> None:
+        """Start the tree; called once, by the system. Raises ``JobFailedError``."""
+        try:
+            start_child(self._runtime.ref(self._plan.system), job_spec(self._plan, self._board)).get(
+                timeout=_START_TIMEOUT
+            )
+        except Exception as error:
+            self._unsubscribe()
+            self._board.results.close()
+            if self._board.first_journal is not None:
+                self._board.first_journal.close()
+            raise JobFailedError(f"job {self.job_id!r} could not be started: {error}") from error
+        self._runtime.ref(self._plan.path).monitor(self._hear)
+
+    def system_stops(self) -> None:
+        """The whole system is being stopped: a job that runs ends as interrupted."""
+        if not self.ended:
+            self._board.decide(Verdict("interrupted", reason="the system was stopped"))
+
+    def _hear(self, signal: Signal) -> None:
+        if isinstance(signal, Down):
+            self._seconds = time.monotonic() - self._board.began
+            if signal.reason.abnormal:
+                self._board.decide(Verdict("failed", signal.reason.kind.value, str(signal.reason.root)))
+            self._unsubscribe()
+            self._board.results.close()
+            self._down.offer(signal.reason)
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, Restarting) and event.path.startswith(f"{self._plan.path}/"):
+            self._restarts[_role(event.path)] += 1
+
+    def _down_within(self, seconds: float) -> bool:
+        try:
+            self._down.get(timeout=seconds)
+        except pykka.Timeout:
+            return False
+        return True
+
+    def _end_text(self) -> str:
+        verdict = self._board.verdict
+        return verdict.reason or verdict.outcome if verdict is not None else "its tree gave up"
+
+    def _report(self) -> JobReport:
+        state, _ = self._plan.store.read(self.job_id)
+        counted = ledger.audit(state)
+        progress = self._board.progress
+        verdict = self._board.verdict or Verdict("interrupted", reason="its tree was stopped")
+        pending = len(counted.pending)
+        # what a completed job left undone, or the frontier knew and the journal does not, is lost
+        lost = counted.unknown + max(0, progress.enqueued - counted.enqueued)
+        if verdict.outcome == "completed":
+            lost, pending = lost + pending, 0
+        code = _EXIT_CODES[verdict.outcome]
+        if code is ExitCode.DONE and counted.dead:
+            code = ExitCode.DEAD_LETTERS
+        if lost or counted.recorded_twice:
+            logger.critical(
+                "the ledger of job {} does not balance: {} lost, {} twice", self.job_id, lost, counted.recorded_twice
+            )
+            code = ExitCode.ERROR
+        return JobReport(
+            job_id=self.job_id,
+            verdict=verdict,
+            exit_code=code,
+            enqueued=max(counted.enqueued, progress.enqueued),
+            done=counted.done,
+            dead_lettered=len(counted.dead),
+            pending=pending,
+            lost=lost,
+            recorded_twice=counted.recorded_twice,
+            results=counted.results,
+            restarts=self._restarts.total(),
+            restarts_by_actor=dict(self._restarts),
+            retries=progress.retries,
+            resumed=progress.resumed,
+            seconds=self._seconds,
+            dead_letters=counted.dead,
+            storage=str(self._plan.store.directory(self.job_id)),
+        )
+
+
+def values_of(outcomes: Iterable[list[Any]]) -> Iterator[Any]:
+    """The pushed values among journal outcomes, decoded, in order."""
+    for _, status, _, content in outcomes:
+        if status == ledger.DONE:
+            for text in content:
+                yield decode(text.encode("utf-8", "surrogatepass"))
+
+
+def _role(path: str) -> str:
+    return re.sub(r"-\d+$", "", path.rsplit("/", 1)[1])

@@ -1,0 +1,268 @@
+"""What a user of the library handles: requests, the context of one page, progress and the report of a job."""
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+
+from scorewise_actors.checkpoints.values import encode
+from scorewise_actors.errors import ConfigurationError, ExitCode
+
+if TYPE_CHECKING:
+    from loguru import Logger
+    from playwright.async_api import Page
+
+_SCHEMES = ("http", "https", "file", "data", "chrome")
+
+
+def canonical_url(url: str) -> str:
+    """The URL that identifies a page: scheme and host in lower case, default port and fragment dropped."""
+    parts = urlsplit(url)
+    host = parts.netloc.lower()
+    for scheme, port in (("http", ":80"), ("https", ":443")):
+        if parts.scheme.lower() == scheme:
+            host = host.removesuffix(port)
+    return urlunsplit((parts.scheme.lower(), host, parts.path or "/", parts.query, ""))
+
+
+@attrs.frozen
+class Request:
+    """One page to scrape. Two requests with the same ``unique_key`` are one item."""
+
+    url: str = attrs.field()
+    label: str | None = attrs.field(default=None)
+    """For routing in the handler."""
+    user_data: Mapping[str, Any] = attrs.field(factory=dict, converter=dict)
+    """Plain values (checked when the request is recorded) that come back in ``context.request``."""
+    unique_key: str = attrs.field(default="")
+    """Identity of the item; the canonical URL unless given."""
+    max_retries: int | None = attrs.field(default=None)
+    """Tries after the first; None: as the job's retry policy says."""
+
+    @url.validator
+    def _check_url(self, _attribute: "attrs.Attribute[str]", value: Any) -> None:
+        if not isinstance(value, str):
+            raise ConfigurationError(f"Request.url must be a string, got {value!r}")
+        try:
+            parts = urlsplit(value)
+        except ValueError as error:
+            raise ConfigurationError(f"Request.url {value!r} is no URL: {error}") from None
+        if parts.scheme.lower() not in _SCHEMES:
+            raise ConfigurationError(f"Request.url must begin with {'://, '.join(_SCHEMES[:3])}:// ..., got {value!r}")
+        if parts.scheme.lower() in ("http", "https") and not parts.hostname:
+            raise ConfigurationError(f"Request.url {value!r} names no host")
+        if any(character.isspace() for character in value):
+            raise ConfigurationError(f"Request.url {value!r} contains white space; percent-encode it")
+
+    @label.validator
+    def _check_label(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"Request.label must be a string or None, got {value!r}")
+
+    @max_retries.validator
+    def _check_max_retries(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100):
+            raise ConfigurationError(f"Request.max_retries must be a whole number from 0 to 100 or None, got {value!r}")
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.unique_key, str):
+            raise ConfigurationError(f"Request.unique_key must be a string, got {self.unique_key!r}")
+        if not self.unique_key:
+            object.__setattr__(self, "unique_key", canonical_url(self.url))
+
+    def to_json(self) -> dict[str, Any]:
+        """Dict with only what differs from the defaults."""
+        fields: dict[str, Any] = {"url": self.url}
+        if self.label is not None:
+            fields["label"] = self.label
+        if self.user_data:
+            fields["user_data"] = dict(self.user_data)
+        if self.unique_key != canonical_url(self.url):
+            fields["unique_key"] = self.unique_key
+        if self.max_retries is not None:
+            fields["max_retries"] = self.max_retries
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Request":
+        """The mirror of ``to_json``."""
+        return cls(**fields)
+
+    @classmethod
+    def of(cls, value: "Request | str") -> "Request":
+        """A request from itself or from a URL."""
+        return value if isinstance(value, Request) else cls(value)
+
+
+class ScrapeContext:
+    """What a handler gets for one page. Everything it records counts only if the handler returns.
+
+    Used on the event loop that the handler runs on, and not after the handler has returned.
+    """
+
+    def __init__(self, *, page: "Page", request: Request, log: "Logger", job_id: str, attempt: int) -> None:
+        self.page = page
+        """A clean Playwright page. Every call on it has a deadline and ends at once when the browser dies."""
+        self.request = request
+        self.log = log
+        """A loguru logger that knows job, URL and attempt."""
+        self.job_id = job_id
+        self.attempt = attempt
+        """1 for the first try."""
+        self.results: list[str] = []
+        self.found: list[Request] = []
+
+    async def push_data(self, data: Any) -> None:
+        """Record a result: one value or a list of them, of the types that a checkpoint can hold.
+
+        Raises ``CheckpointNotSerializable``, naming the path of what cannot be kept.
+        """
+        for value in data if isinstance(data, list) else [data]:
+            self.results.append(encode(value).decode("utf-8", "surrogatepass"))
+
+    async def add_requests(self, requests: Iterable[Request | str]) -> None:
+        """Add pages to the job; those that it knows already are left out. Raises ``ConfigurationError``."""
+        for value in requests:
+            request = Request.of(value)
+            encode(dict(request.user_data))
+            self.found.append(request)
+
+
+Handler = Callable[[ScrapeContext], Awaitable[Any]]
+
+
+@attrs.frozen
+class DeadLetter:
+    """An item that could not be done."""
+
+    url: str
+    unique_key: str
+    attempts: int
+    error_type: str
+    """Name of the exception class, or ``PoisonItem``."""
+    category: str
+    """``network``, ``browser``, ``system``, ``application``, ``external`` or ``unknown``."""
+    message: str
+    """First line of the error, URLs' credentials masked."""
+    rule: str = ""
+    """The rule of the classification table, or the limit, that decided."""
+
+    @property
+    def kind(self) -> str:
+        """What reports group by: category and error class."""
+        return f"{self.category}/{self.error_type}"
+
+
+@attrs.frozen
+class Verdict:
+    """Why a job ended."""
+
+    outcome: str
+    """``completed``, ``aborted``, ``interrupted``, ``storage`` or ``failed``."""
+    rule: str = ""
+    """The rule that decided, for example ``infra evidence``."""
+    reason: str = ""
+    """One sentence for people."""
+    evidence: Mapping[str, Any] = attrs.field(factory=dict)
+    """The figures behind it, as plain values."""
+
+
+COMPLETED = Verdict("completed")
+
+
+@attrs.frozen
+class Progress:
+    """Where a job stands. Times in seconds since the run began."""
+
+    enqueued: int = 0
+    done: int = 0
+    dead: int = 0
+    in_flight: int = 0
+    waiting: int = 0
+    """Ready to be scraped."""
+    delayed: int = 0
+    """Waiting for their next try."""
+    retries: int = 0
+    failures: Mapping[str, int] = attrs.field(factory=dict)
+    """Failed tries by category and error class."""
+    resumed: int = 0
+    """Items that earlier runs had finished."""
+
+    @property
+    def finished(self) -> int:
+        """Done and dead-lettered items."""
+        return self.done + self.dead
+
+    @property
+    def pending(self) -> int:
+        """Items without an outcome yet."""
+        return self.enqueued - self.finished
+
+    def eta(self, seconds: float) -> float | None:
+        """Seconds to go at the pace so far; None without a pace."""
+        fresh = self.finished - self.resumed
+        if fresh <= 0 or seconds <= 0:
+            return None
+        return math.ceil(self.pending * seconds / fresh)
+
+
+@attrs.frozen
+class JobReport:
+    """How a run ended, counted from the journal and not from memory."""
+
+    job_id: str
+    verdict: Verdict
+    exit_code: ExitCode
+    enqueued: int
+    done: int
+    dead_lettered: int
+    pending: int
+    lost: int
+    """Items that were enqueued and are neither done, dead-lettered nor pending: always 0, or a bug."""
+    recorded_twice: int
+    """Items with more than one outcome in the journal: always 0, or a bug."""
+    results: int
+    """Values pushed by handlers, over all runs of the job."""
+    restarts: int
+    restarts_by_actor: Mapping[str, int]
+    retries: int
+    resumed: int
+    """Items that earlier runs had finished."""
+    seconds: float
+    dead_letters: tuple[DeadLetter, ...] = attrs.field(default=(), repr=False)
+    storage: str = ""
+    """Folder of the job's journal."""
+
+    @property
+    def pages_per_second(self) -> float:
+        """Items finished in this run, per second."""
+        return (self.done + self.dead_lettered - self.resumed) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def dead_by_reason(self) -> dict[str, int]:
+        """Dead letters by category and error class."""
+        counts: dict[str, int] = {}
+        for letter in self.dead_letters:
+            counts[letter.kind] = counts.get(letter.kind, 0) + 1
+        return counts
+
+    @property
+    def balanced(self) -> bool:
+        """The ledger: enqueued = done + dead-lettered + pending, nothing lost, nothing recorded twice."""
+        total = self.done + self.dead_lettered + self.pending
+        return self.enqueued == total and not self.lost and not self.recorded_twice
+
+    def to_json(self) -> dict[str, Any]:
+        """Flat dict for ``--json``."""
+        fields = attrs.asdict(self, recurse=True)
+        fields["exit_code"] = int(self.exit_code)
+        fields["verdict"] = self.verdict.outcome
+        fields["verdict_rule"] = self.verdict.rule
+        fields["verdict_reason"] = self.verdict.reason
+        fields["evidence"] = dict(self.verdict.evidence)
+        fields["dead_by_reason"] = self.dead_by_reason
+        fields["pages_per_second"] = round(self.pages_per_second, 2)
+        fields["seconds"] = round(self.seconds, 3)
+        return fields

@@ -1,0 +1,197 @@
+"""Who says what to whom. Every message between the actors of a job is one of these frozen values.
+
+====================  =================  ==================  ===================================================
+message               from               to                  meaning
+====================  =================  ==================  ===================================================
+Swap                  ScrapeActor        FrontierActor       here is what became of my lease, give me work
+Lease                 FrontierActor      ScrapeActor         scrape this
+AddRequests           JobHandle          FrontierActor       more items (asked: answers how many were new)
+CloseInput            JobHandle          FrontierActor       no more items will come from outside
+Drain                 JobHandle          FrontierActor       hand out nothing more, end when all leases are back
+Throttle              AbortJudgeActor    FrontierActor       only probes until further notice, or full speed again
+Commit                FrontierActor      CheckpointActor     make these operations durable
+Committed             CheckpointActor    FrontierActor       they are
+StorageTrouble        CheckpointActor    FrontierActor       they are not yet: hand out nothing meanwhile
+StorageFailed         CheckpointActor    AbortJudgeActor     storage did not come back in time: halt
+SavePolicyState       AbortJudgeActor    CheckpointActor     keep this with the next commit
+OutcomeSeen           FrontierActor      AbortJudgeActor     an item ended, or a try failed
+BrowserCrashed        BrowserActor       AbortJudgeActor     a browser died
+Breach                MonitorActor       AbortJudgeActor     a resource threshold was passed, or is fine again
+Recycle               MonitorActor       BrowserActor        replace your Chromium, page by page
+====================  =================  ==================  ===================================================
+
+Besides these travel the kernel's own signals: ``Down`` of a ScrapeActor to the FrontierActor (its lease returns).
+"""
+
+from typing import Any
+
+import attrs
+
+from policies.failures import Failure, Stream
+from scorewise_actors.checkpoints.ops import Op
+from scorewise_actors.job import Request
+from supervisors.future import ReplyFuture
+
+
+@attrs.frozen
+class Lease:
+    """The right to scrape one item, until it is given back or its holder dies."""
+
+    item: int
+    """Number of the item in the job."""
+    token: int
+    """Fencing token: a completion counts only with the newest token of its item."""
+    request: Request
+    attempt: int
+    """1 for the first try."""
+
+
+@attrs.frozen
+class Scraped:
+    """The handler returned."""
+
+    item: int
+    token: int
+    results: tuple[str, ...]
+    """Encoded values, in the order in which they were pushed."""
+    found: tuple[Request, ...]
+
+
+@attrs.frozen
+class Failed:
+    """The item failed: a value, decided on by the retry policy."""
+
+    item: int
+    token: int
+    failure: Failure
+
+
+@attrs.frozen
+class Returned:
+    """The machinery failed under the item: it goes back without costing an attempt."""
+
+    item: int
+    token: int
+    why: str
+    alone: bool
+    """True if only this page died (its renderer crashed), False if its browser or driver did."""
+
+
+Outcome = Scraped | Failed | Returned
+
+
+@attrs.frozen
+class Swap:
+    """Completed work for new work, in one message."""
+
+    scraper: str
+    """Path of the asking ScrapeActor."""
+    incarnation: int
+    completed: tuple[Outcome, ...] = ()
+    want: int = 1
+
+
+@attrs.frozen
+class AddRequests:
+    """Items from outside of the job."""
+
+    requests: tuple[Request, ...]
+
+
+@attrs.frozen
+class CloseInput:
+    """No more ``AddRequests`` will come: the job is complete when nothing is left."""
+
+
+@attrs.frozen
+class Drain:
+    """Stop handing out leases; end with the verdict once none is out."""
+
+    outcome: str = "interrupted"
+    reason: str = ""
+
+
+@attrs.frozen
+class Throttle:
+    """At most ``limit`` leases at a time; None lifts it."""
+
+    limit: int | None
+
+
+@attrs.frozen
+class Commit:
+    """Operations of the journal that belong together."""
+
+    ops: tuple[Op, ...]
+    items: tuple[int, ...] = ()
+    """Items whose outcome is among the operations."""
+    acknowledge: ReplyFuture | None = None
+    """Answered with ``answer`` once durable."""
+    answer: Any = None
+
+
+@attrs.frozen
+class Committed:
+    """The outcomes of these items are durable."""
+
+    items: tuple[int, ...]
+
+
+@attrs.frozen
+class StorageTrouble:
+    """Writing failed (``error``), or works again (None)."""
+
+    error: str | None
+
+
+@attrs.frozen
+class StorageFailed:
+    """Writing failed for too long."""
+
+    error: str
+    seconds: float
+
+
+@attrs.frozen
+class SavePolicyState:
+    """State of a policy, as plain values, to be kept in the journal."""
+
+    name: str
+    state: dict[str, Any]
+
+
+@attrs.frozen
+class OutcomeSeen:
+    """A final outcome of an item, for the judge."""
+
+    failed: bool
+    stream: Stream
+    host: str
+    kind: str = ""
+    """Category and error class of a failure."""
+
+
+@attrs.frozen
+class BrowserCrashed:
+    """A browser died unasked."""
+
+    path: str
+    reason: str
+
+
+@attrs.frozen
+class Breach:
+    """A resource threshold was passed (``breached``), or its value is fine again."""
+
+    resource: str
+    value: float
+    limit: float
+    level: str
+    breached: bool
+
+
+@attrs.frozen
+class Recycle:
+    """Replace the Chromium process without stopping work."""
+
+    reason: str

@@ -1,0 +1,1 @@
+"""What the tree uses of the machine."""

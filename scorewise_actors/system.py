@@ -1,0 +1,189 @@
+"""ActorSystem: builds the tree, runs jobs in it, and reports how they ended."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from itertools import islice
+from typing import Any, Self
+
+import attrs
+from loguru import logger
+
+from scorewise_actors.browser.executables import find_executable
+from scorewise_actors.browser.profiles import sweep_profiles
+from scorewise_actors.checkpoints import CheckpointStore, load_keys
+from scorewise_actors.config import SystemConfig
+from scorewise_actors.errors import ConfigurationError
+from scorewise_actors.handle import JobHandle
+from scorewise_actors.handlers import check_handler
+from scorewise_actors.job import Handler, JobReport, Request
+from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.tree import system_spec
+from supervisors.runtime import Runtime
+from supervisors.supervisor import Supervisor
+
+_BATCH = 500
+"""Requests that are recorded together when a job is given many."""
+
+Requests = Iterable[Request | str] | AsyncIterable[Request | str]
+
+
+class ActorSystem:
+    """A supervision tree for scraping jobs.
+
+    Use it as an async context manager in a program with an event loop, or as a plain one in threads::
+
+        async with ActorSystem() as system:
+            report = await system.run("shop-2026-11", urls, handler)
+
+    Handlers run on the event loop of a Playwright driver, in a thread of the system's own: they must not touch objects
+    that belong to your loop. The methods below may be called from any thread; those that are coroutines never block
+    the loop they are awaited on.
+    """
+
+    def __init__(self, config: SystemConfig | None = None, **settings: Any) -> None:
+        """``settings`` are fields of ``SystemConfig``. Raises ``ConfigurationError`` for a bad one, the errors of
+        ``checkpoints`` for storage that cannot be used or a missing key.
+        """
+        try:
+            self.config = attrs.evolve(config, **settings) if config is not None else SystemConfig(**settings)
+        except TypeError as error:
+            names = ", ".join(field.name for field in attrs.fields(SystemConfig))
+            raise ConfigurationError(f"{error}; the settings are {names}") from None
+        keys = load_keys(self.config.key, self.config.storage_path) if self.config.encrypt else None
+        self.store = CheckpointStore(self.config.storage_path, keys)
+        self.runtime: Runtime | None = None
+        self._jobs: dict[str, JobHandle] = {}
+
+    # ------------------------------------------------------------------------------------------------ life cycle
+
+    def start(self) -> Self:
+        """Start the tree; blocks for a moment."""
+        if self.runtime is None:
+            sweep_profiles()
+            runtime = Runtime("system")
+            runtime.start(Supervisor(system_spec(self.config)))
+            self.runtime = runtime
+        return self
+
+    def stop(self, timeout: float = 120.0) -> None:
+        """Stop all jobs in order (each page in hand may finish, every outcome is recorded), then the tree."""
+        runtime, self.runtime = self.runtime, None
+        if runtime is not None:
+            for job in tuple(self._jobs.values()):
+                job.system_stops()
+            if not runtime.stop(timeout):
+                logger.error("the tree did not end within {} s: {}", timeout, runtime.zombies())
+
+    def kill(self) -> None:
+        """End now: kill drivers and browsers, wait for nobody. What was acknowledged is in the journal."""
+        runtime = self.runtime
+        if runtime is None:
+            return
+        for ref in runtime.refs():
+            actor = ref.actor
+            if actor is not None:
+                actor._release_quietly()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(self, *_exc_info: object) -> None:
+        await asyncio.to_thread(self.stop)
+
+    # ------------------------------------------------------------------------------------------------------ jobs
+
+    def open_job(self, job_id: str, handler: Handler, *, purge: bool = False, **settings: Any) -> "JobHandle":
+        """Start a job's tree, resuming it if the storage knows ``job_id``; blocks until browsers are up.
+
+        Feed it with ``add`` and ``close_input``. ``purge`` forgets what earlier runs did. ``settings`` replace fields
+        of the system's configuration for this job. Raises ``ConfigurationError``, ``BrowserNotFound``,
+        ``CheckpointLocked`` if another process has the job, other errors of ``checkpoints``, ``JobFailedError``.
+        """
+        _check_job_id(job_id)
+        check_handler(handler)
+        if self.runtime is None:
+            raise ConfigurationError("the system is not running; use it in a with statement or call start()")
+        if job_id in self._jobs and not self._jobs[job_id].ended:
+            raise ConfigurationError(f"job {job_id!r} is running in this system already")
+        config = attrs.evolve(self.config, **settings)
+        find_executable(config.browser.executable)
+        if purge:
+            self.store.purge(job_id)
+        board = JobBoard()
+        board.first_journal = self.store.open(job_id)
+        plan = JobPlan(job_id, handler, config, self.store)
+        handle = JobHandle(self.runtime, plan, board)
+        handle.launch()
+        self._jobs[job_id] = handle
+        return handle
+
+    async def submit(
+        self, job_id: str, requests: Requests, handler: Handler, *, purge: bool = False, **settings: Any
+    ) -> "JobHandle":
+        """Start a job and hand it its requests; returns as soon as they are recorded. See ``open_job``."""
+        handle = await asyncio.to_thread(self.open_job, job_id, handler, purge=purge, **settings)
+        try:
+            async for batch in _batches_async(requests):
+                await asyncio.to_thread(handle.add, batch)
+        except BaseException:
+            await asyncio.to_thread(handle.stop)
+            raise
+        handle.close_input()
+        return handle
+
+    async def run(
+        self, job_id: str, requests: Requests, handler: Handler, *, purge: bool = False, **settings: Any
+    ) -> JobReport:
+        """Run a job to its end. Cancelling it drains the job first."""
+        handle = await self.submit(job_id, requests, handler, purge=purge, **settings)
+        try:
+            return await handle.report()
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.to_thread(handle.stop))
+            raise
+
+    def run_blocking(
+        self, job_id: str, requests: Iterable[Request | str], handler: Handler, *, purge: bool = False, **settings: Any
+    ) -> JobReport:
+        """``run`` for programs without an event loop."""
+        handle = self.open_job(job_id, handler, purge=purge, **settings)
+        try:
+            for batch in _batches(requests):
+                handle.add(batch)
+        except BaseException:
+            handle.stop()
+            raise
+        handle.close_input()
+        return handle.wait()
+
+
+def _check_job_id(job_id: Any) -> None:
+    if not isinstance(job_id, str) or not job_id.strip() or len(job_id) > 200:
+        raise ConfigurationError(f"job_id must be a non-empty string of at most 200 characters, got {job_id!r}")
+
+
+def _batches(requests: Iterable[Request | str]) -> Iterator[list[Request | str]]:
+    left = iter(requests)
+    while batch := list(islice(left, _BATCH)):
+        yield batch
+
+
+async def _batches_async(requests: Requests) -> AsyncIterator[list[Request | str]]:
+    if not isinstance(requests, AsyncIterable):
+        for batch in _batches(requests):
+            yield batch
+        return
+    gathered: list[Request | str] = []
+    async for request in requests:
+        gathered.append(request)
+        if len(gathered) == _BATCH:
+            yield gathered
+            gathered = []
+    if gathered:
+        yield gathered

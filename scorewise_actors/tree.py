@@ -1,0 +1,108 @@
+"""The supervision tree, in one picture and one place.
+
+    system                              one_for_one
+    ├─ monitor        MonitorActor      permanent
+    └─ job:<id>                         rest_for_one, any significant child ends it; temporary
+       ├─ checkpoint  CheckpointActor   permanent
+       ├─ frontier    FrontierActor     transient, significant: ends normally when the work is done
+       ├─ judge       AbortJudgeActor   transient, significant: ends when the abort policy trips
+       └─ drivers                       one_for_one
+          └─ driver-n                   rest_for_one
+             ├─ driver   DriverActor    permanent: one thread, one event loop, one Playwright driver
+             └─ browser-m               rest_for_one
+                ├─ browser  BrowserActor   permanent: one Chromium process group
+                └─ scrapers                pool
+                   └─ scrape-k  ScrapeActor  transient: one page slot, on the driver's loop
+
+Order is meaning: start order is dependency order, stop order its reverse. Scrapers end before browsers, the judge after
+them, the frontier after it, and the final checkpoint is written last, with every result in it.
+"""
+
+import math
+
+from policies.restart import Intensity, RestartPolicy, RestartType, Strategy
+from scorewise_actors.actors.browser import BrowserActor
+from scorewise_actors.actors.checkpoint import CheckpointActor
+from scorewise_actors.actors.driver import DriverActor
+from scorewise_actors.actors.frontier import FrontierActor
+from scorewise_actors.actors.judge import AbortJudgeActor
+from scorewise_actors.actors.monitor import MonitorActor
+from scorewise_actors.actors.scrape import ScrapeActor
+from scorewise_actors.config import SystemConfig
+from scorewise_actors.plan import BrowserCell, DriverCell, JobBoard, JobPlan
+from supervisors.spec import AutoShutdown, ChildKind, ChildSpec, Ladder, SupervisorSpec
+from supervisors.supervisor import Supervisor
+
+START_TIMEOUT = 120.0
+"""Seconds until a driver or browser that does not come up counts as refused."""
+
+
+def system_spec(config: SystemConfig) -> SupervisorSpec:
+    """The root; jobs are added to it while it runs."""
+    return SupervisorSpec((ChildSpec("monitor", lambda: MonitorActor(config)),))
+
+
+def job_spec(plan: JobPlan, board: JobBoard) -> ChildSpec:
+    """One job.
+
+    Temporary: a job that gave up has used up the restarts of every level below it, and restarting it from here would
+    count against the other jobs. Its journal is kept, and the same command resumes it.
+    """
+    config = plan.config
+    drain = Ladder(stop=config.drain_timeout)
+    drivers = tuple(
+        _supervisor(f"driver-{number}", _driver(plan, number, slots))
+        for number, slots in enumerate(config.slots(), start=1)
+    )
+    children = (
+        ChildSpec("checkpoint", lambda: CheckpointActor(plan, board), ladder=drain),
+        ChildSpec(
+            "frontier",
+            lambda: FrontierActor(plan, board),
+            restart=RestartType.TRANSIENT,
+            significant=True,
+            ladder=drain,
+        ),
+        ChildSpec("judge", lambda: AbortJudgeActor(plan, board), restart=RestartType.TRANSIENT, significant=True),
+        _supervisor("drivers", SupervisorSpec(drivers, restarts=_restarts(len(drivers)))),
+    )
+    spec = SupervisorSpec(children, strategy=Strategy.REST_FOR_ONE, auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
+    return _supervisor(plan.name, spec, RestartType.TEMPORARY)
+
+
+def _driver(plan: JobPlan, number: int, slots: tuple[int, ...]) -> SupervisorSpec:
+    cell = DriverCell()
+    browsers = tuple(
+        _supervisor(f"browser-{m}", _browser(plan, BrowserCell(cell), count)) for m, count in enumerate(slots, start=1)
+    )
+    driver = ChildSpec(
+        "driver",
+        lambda: DriverActor(plan, cell, f"{plan.name} driver-{number}"),
+        start_timeout=START_TIMEOUT,
+    )
+    return SupervisorSpec((driver, *browsers), strategy=Strategy.REST_FOR_ONE)
+
+
+def _browser(plan: JobPlan, cell: BrowserCell, slots: int) -> SupervisorSpec:
+    patience = Ladder(stop=plan.config.drain_timeout)
+    scrapers = tuple(
+        ChildSpec(
+            f"scrape-{k}",
+            lambda: ScrapeActor(plan, cell),
+            restart=RestartType.TRANSIENT,
+            ladder=patience,
+            start_timeout=START_TIMEOUT,
+        )
+        for k in range(1, slots + 1)
+    )
+    browser = ChildSpec("browser", lambda: BrowserActor(plan, cell), start_timeout=START_TIMEOUT)
+    pool = SupervisorSpec(scrapers, pool=True, restarts=_restarts(slots))
+    return SupervisorSpec((browser, _supervisor("scrapers", pool)), strategy=Strategy.REST_FOR_ONE)
+
+
+def _supervisor(name: str, spec: SupervisorSpec, restart: RestartType = RestartType.PERMANENT) -> ChildSpec:
+    return ChildSpec(name, lambda: Supervisor(spec), restart=restart, kind=ChildKind.SUPERVISOR, start_timeout=math.inf)
+
+
+def _restarts(children: int) -> RestartPolicy:
+    return RestartPolicy(Intensity.for_children(children))
