@@ -6,6 +6,7 @@ that a listener saw, whether the browser is still connected, whether the rendere
 """
 
 import errno
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
@@ -17,8 +18,12 @@ from policies.values import JsonValue
 
 MESSAGE_LIMIT = 4000
 """Characters of a message that are kept: Playwright appends call logs and page text of any length."""
+WORD_LIMIT = 300
+"""Characters kept of one word of it: the words after a URL must still be seen, and a data URL may have megabytes."""
 HEADER_LIMIT = 512
 """Characters of one header value that are kept."""
+
+_LONG_WORD = re.compile(rf"([^\s\"'<>]{{{WORD_LIMIT}}})[^\s\"'<>]+")
 
 
 class Category(StrEnum):
@@ -84,7 +89,7 @@ class Remedy(StrEnum):
 
 
 def _short(text: object) -> str:
-    return str(text)[:MESSAGE_LIMIT]
+    return _LONG_WORD.sub(r"\1", str(text))[:MESSAGE_LIMIT]
 
 
 def _text_or_none(code: object) -> str | None:
@@ -102,7 +107,7 @@ class Failure(JsonValue):
     type: str
     """The exception's class name without its module (``"TimeoutError"``, ``"BrowserGone"``)."""
     message: str = attrs.field(default="", converter=_short)
-    """The exception's text, cut at `MESSAGE_LIMIT` characters."""
+    """The exception's text, cut at `MESSAGE_LIMIT` characters, and each word of it at `WORD_LIMIT`."""
     code: str | None = attrs.field(default=None, converter=_text_or_none)
     """Machine-readable code: ``"net::ERR_CONNECTION_RESET"`` (the prefix may be missing), ``"ECONNREFUSED"``,
     ``"-105"``."""

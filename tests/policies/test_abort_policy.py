@@ -150,8 +150,7 @@ def test_a_window_may_stand_beside_the_evidence():
 
 
 def crashes(policy, times, browsers, *, works=None):
-    """Crashes at `times`; `works` maps a crash's number to when the browser of a page that came after it was
-    started."""
+    """Crashes at `times`; `works` maps a crash's number to the start of the browser that brought a page next."""
     state, decision = AbortState(), None
     for count, at in enumerate(times, 1):
         state, decision = policy.crash(state, at, browsers)

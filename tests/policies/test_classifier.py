@@ -331,8 +331,9 @@ def test_facts_are_taken_from_any_exception():
 
 def test_a_failure_is_bounded():
     """Message and headers are cut, so that one failure cannot fill a checkpoint."""
-    failure = Failure("Error", "x" * 100_000, headers={"Big": "y" * 100_000})
+    failure = Failure("Error", "x " * 100_000, headers={"Big": "y" * 100_000})
     assert len(failure.message) == 4000
+    assert Failure("Error", f"at http://{'x' * 100_000} again").message == f"at http://{'x' * 293} again"
     assert len(failure.headers["big"]) == 512
     with pytest.raises(ValueError, match=r"Failure\.status must be a whole number from 0 to 999, got '200'"):
         Failure("Error", status="200")

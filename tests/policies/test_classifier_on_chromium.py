@@ -50,8 +50,9 @@ async def failure_of(call):
 
 
 @pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium at the usual places")
-async def test_errors_of_a_real_browser_have_the_verdict_of_the_table():
+async def test_errors_of_a_real_browser_have_the_verdict_of_the_table(tmp_path, monkeypatch):
     """Network errors, timeouts, selectors, scripts, closed pages and launches read as the table expects."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # Playwright leaves the profile of a launch that failed
     found = {}
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=["--no-sandbox"])

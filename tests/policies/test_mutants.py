@@ -1,5 +1,4 @@
-"""Each law must be able to fail: a bug planted in a copy of the package has to be noticed by the law that forbids
-it."""
+"""Each law must be able to fail: a bug planted in a copy of the package is noticed by the law that forbids it."""
 
 import importlib
 import sys
@@ -66,6 +65,7 @@ MUTANTS = (
         "every_retry_after_is_read_or_refused",
     ),
     Mutant("retry_after", "now_epoch if sent_at is None else sent_at", "now_epoch", "all_three_date_forms_are_exact"),
+    Mutant("failures", '_LONG_WORD.sub(r"\\1", str(text))', "str(text)", "no_url_changes_a_verdict"),
     Mutant("rules", '_URL.sub("<url>", ', "str(", "no_url_changes_a_verdict"),
     Mutant("rules", "None if api in SCRIPT_APIS else _NET", "_NET", "page_text_cannot_pass_for_a_dead_machine"),
     Mutant(
@@ -102,7 +102,10 @@ MUTANTS = (
     Mutant("abort", "score.held(now", "not score.held(now", "total_failure_always_aborts_in_time"),
     Mutant("abort", "came = not failed or", "came = failed or", "success_alone_is_never_suspected"),
     Mutant(
-        "abort", "running >= self.grace", "running >= self.grace + state.failures", "more_failures_never_abort_later"
+        "abort",
+        "running >= self.grace",
+        "running >= self.grace and state.failures % 2 == 0",
+        "more_failures_never_abort_later",
     ),
     Mutant(
         "abort", "return attrs.evolve(state, verdict=decision), decision", "return state, decision", "an_abort_is_final"
@@ -219,7 +222,7 @@ def test_a_planted_bug_breaks_its_law(mutant, planted, monkeypatch):
     """The law that forbids the bug fails on a copy of the package that has it."""
     package = planted(mutant)
     monkeypatch.setattr(policy_properties, "PHASES", (Phase.generate,))
-    with pytest.raises((AssertionError, ValueError, AttributeError)):
+    with pytest.raises((AssertionError, ValueError, AttributeError, pytest.fail.Exception)):
         PROPERTIES[mutant.killer](package)
 
 

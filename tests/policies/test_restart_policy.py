@@ -54,8 +54,7 @@ def test_waits_double_up_to_the_cap():
 
 
 def test_the_first_restart_of_a_streak_is_at_once():
-    """By default a child that crashes for the first time comes back without a wait, and the second time after about 1
-    s."""
+    """By default a first crash is answered without a wait, and a second one after about 1 s."""
     first, second = crash_at(RestartPolicy(), [0.0, 0.0])
     assert first.delay == 0
     assert 0.75 <= second.delay <= 1.25

@@ -33,8 +33,7 @@ def test_a_threshold_without_hold_acts_at_once():
 
 
 def test_a_noisy_reading_about_the_limit_is_no_alarm():
-    """An hour of readings about 78 % with a limit of 80 % gives at most two events, where the bare limit gives
-    dozens."""
+    """An hour of readings about 78 % with a limit of 80 % gives two events at most; the bare limit gives dozens."""
     rng = random.Random(4)
     noise = [rng.gauss(78, 2) for _ in range(720)]
     held = Threshold("memory_percent", 80.0, 75.0, for_seconds=30.0, clear_for=60.0)
@@ -51,8 +50,7 @@ def test_free_disk_space_is_short_when_it_is_low():
 
 
 def test_a_hard_limit_is_not_waited_for():
-    """Beyond the hard limit the breach is immediate and cleanup begins with restarts; force follows if that does not
-    help."""
+    """Beyond the hard limit the breach is immediate and cleanup begins with restarts; force follows."""
     memory = Threshold("memory_percent", 80.0, 75.0, for_seconds=30.0, hard=95.0)
     policy = ThresholdPolicy([memory], escalate_after=10.0)
     happened, _ = play(policy, "memory_percent", [96, 96, 96, 96])
