@@ -168,9 +168,7 @@ class FrameDecoder:
     def payload(self, frame: Frame) -> bytes:
         """What the encoder was given; raises BadFile when the frame was forged or is not of this job."""
         body: bytes | memoryview = frame.body
-        if bool(frame.flags & SEALED) != (self._cipher is not None):
-            raise BadFile(frame.start, "a sealed and a plain frame in one file")
-        if self._cipher is not None:
+        if self._cipher is not None:  # whatever the frame says of itself: a plain one must not slip in
             try:
                 body = self._cipher.decrypt(
                     bytes(body[:_NONCE_SIZE]), bytes(body[_NONCE_SIZE:]), self._job + frame.head + frame.before

@@ -104,7 +104,9 @@ class Journal:
                 line, undo = self._state.change(op)
                 lines.append(line)
                 undos.append(undo)
-            tip = self._write(lines, now_ms)
+            self._tip = self._write(lines, now_ms)
+            self._sequence = self._next
+            self._next += 1
         except Exception as failure:
             for undo in reversed(undos):
                 undo()
@@ -116,10 +118,7 @@ class Journal:
         except BaseException:  # interrupted at any point: only the files know what happened, so open them again
             self.close()
             raise
-        self._tip = tip
-        self._sequence = self._next
-        self._next += 1
-        return CheckpointId(self._job, self._sequence, tip[:12])
+        return CheckpointId(self._job, self._sequence, self._tip[:12])
 
     def close(self) -> None:
         """Gives the job free; again is harmless. Nothing is written: every append was durable."""

@@ -258,20 +258,59 @@ def test_an_unknown_class_never_gives_an_older_state(make_store, any_keys, monke
         store.open("job")
 
 
-def test_an_altered_frame_with_right_digests_is_not_believed(make_store, keys, files_of):
-    """Somebody without the key can repair the digests; the seal still gives it away."""
+def chained(line, parts):
+    """Frames whose digests are computed anew, as anybody can who may write the file."""
+    chain, data = frames.first_digest(line), [line]
+    for part in parts:
+        chain = frames._digest(chain, part[: frames.HEAD_SIZE], part[frames.HEAD_SIZE : -32])
+        data.append(part[:-32] + chain)
+    return b"".join(data)
+
+
+@pytest.mark.parametrize("victim", [2, 3])
+def test_an_altered_frame_with_right_digests_is_not_believed(make_store, keys, files_of, victim):
+    """Somebody without the key can repair the digests; the seal still gives it away, and it is no torn end."""
     store = make_store(keys, growth=Growth())
     with store.open("job") as journal:
         for number in range(4):
             journal.append([Extend(("n",), [number]) if number else Set(("n",), [])], now_ms=1)
     (file,) = files_of(store)
     line, *parts = frames_of(file)
-    parts[2] = parts[2][:50] + bytes([parts[2][50] ^ 1]) + parts[2][51:]
-    chain, forged = frames.first_digest(line), [line]
-    for part in parts:
-        chain = frames._digest(chain, part[: frames.HEAD_SIZE], part[frames.HEAD_SIZE : -32])
-        forged.append(part[:-32] + chain)
-    file.write_bytes(b"".join(forged))
+    parts[victim] = parts[victim][:50] + bytes([parts[victim][50] ^ 1]) + parts[victim][51:]
+    file.write_bytes(chained(line, parts))
     state, recovery = store.read("job")
-    assert (state, recovery.sequence, recovery.torn) == ({"n": [1]}, 2, False)
-    assert recovery.damaged[0].lost == range(3, 5)
+    assert (state, recovery.sequence) == ({"n": list(range(1, victim))}, victim)
+    assert not recovery.torn
+    assert recovery.damaged[0].lost == range(victim + 1, 5)
+
+
+def test_a_plain_frame_in_a_sealed_file_is_not_believed(make_store, keys, files_of):
+    """Somebody without the key can chain a frame of their own to the end; it is not taken for a checkpoint."""
+    for name, ring in (("sealed", keys), ("plain", None)):
+        with make_store(ring, name, Growth()).open("job") as journal:
+            journal.append([Set(("n",), 1)], now_ms=1)
+            journal.append([Set(("n",), 2)], now_ms=1)
+            if ring is None:
+                journal.append([Set(("n",), "forged")], now_ms=1)
+    sealed = make_store(keys, "sealed")
+    (file,), (plain,) = files_of(sealed), files_of(make_store(None, "plain"))
+    line, *parts = frames_of(file)
+    file.write_bytes(chained(line, [*parts, frames_of(plain)[-1]]))
+    state, recovery = sealed.read("job")
+    assert (state, recovery.sequence, recovery.torn) == ({"n": 2}, 2, False)
+    assert recovery.damaged
+
+
+def test_half_a_checkpoint_does_not_count(make_store, any_keys, files_of):
+    """A checkpoint of several frames whose last is missing was never acknowledged: the one before is loaded."""
+    store = make_store(any_keys, compress=False)
+    with store.open("job") as journal:
+        journal.append([Set(("n",), 1)], now_ms=1)
+        journal.append([Set(("n",), 2), Set(("text",), "x" * 2_500_000)], now_ms=1)
+    (file,) = files_of(store)
+    parts = frames_of(file)
+    assert len(parts) == 5
+    for count in (2, 3, 4):
+        file.write_bytes(b"".join(parts[:count]))
+        state, recovery = store.read("job")
+        assert (state, recovery.sequence, recovery.torn) == ({"n": 1}, 1, count > 2)

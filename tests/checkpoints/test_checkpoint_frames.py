@@ -9,7 +9,7 @@ import zlib
 import lz4.block
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorewise_actors.checkpoints import Delete, Extend, Key, KeyRing, Set, Splice, Update, frames
@@ -81,6 +81,24 @@ def test_the_secret_is_nowhere_in_a_sealed_file(make_store, keys, files_of):
         assert secret not in data
 
 
+def test_no_nonce_is_used_twice(make_store, keys, files_of):
+    """Nor is the key of one file the key of another: AES-GCM breaks when a key meets a nonce again."""
+    store = make_store(keys)
+    for _ in range(2):
+        with store.open("job") as journal:
+            for number in range(3):
+                journal.append([Set(("n",), number)], now_ms=1)
+    nonces, salts = [], []
+    for file in files_of(store):
+        data = file.read_bytes()
+        header, line = frames.parse_header(data, file.name)
+        salts.append(header.salt)
+        nonces += [bytes(frame.body[:12]) for frame in frames.scan(data, len(line), frames.first_digest(line))]
+    assert len(set(nonces)) == len(nonces) >= 6
+    assert len(set(salts)) == len(salts) == 2
+
+
+@settings(deadline=None)
 @given(
     parts=st.lists(st.binary(max_size=60), max_size=8),
     compress=st.booleans(),

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorewise_actors.checkpoints import (
@@ -49,6 +49,7 @@ def rebuilt(lines):
     return state.root
 
 
+@settings(deadline=None)
 @given(operations)
 def test_replay_undo_and_snapshot_agree(ops):
     """The lines of the changes build the same state; undoing them gives the old one; so does a snapshot build it."""

@@ -11,7 +11,7 @@ import zoneinfo
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorewise_actors.checkpoints import CheckpointNotSerializable, CheckpointUndecodable, decode, encode, register
@@ -99,6 +99,7 @@ def same(left, right):
     return left == right and (not isinstance(left, float) or math.copysign(1, left) == math.copysign(1, right))
 
 
+@settings(deadline=None)
 @given(values)
 def test_any_value_comes_back_the_same(value):
     """Whatever is encoded is decoded to an equal value of the same types, in one line."""
