@@ -154,7 +154,7 @@ def _refused(draft: Draft, child: Child, reason: ExitReason) -> None:
         detail = f"child {child.id!r} refused to start"
         draft.end(ExitReason(ExitKind.START_FAILED, detail, cause=reason), init_failed=True)
     else:
-        fail(draft, child, reason, refused=True)
+        fail(draft, child, reason)
 
 
 def _on_down(draft: Draft, event: ChildDown) -> None:

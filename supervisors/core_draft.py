@@ -51,6 +51,8 @@ class Draft:
         self.window = state.window
         self.plan = state.plan
         self.fallen = state.fallen
+        self.size = len(state.children)
+        """The number of children at the beginning of the step."""
         self.commands: list[Command] = []
         self._before = state
         self._changed: dict[str, Child | None] = {}
@@ -58,7 +60,6 @@ class Draft:
         self._init_failed = state.init_failed
         self._next_attempt = state.next_attempt
         self._next_position = state.next_position
-        self.size = len(state.children)
 
     def freeze(self) -> SupervisorState:
         """The state after the step."""
@@ -94,12 +95,10 @@ class Draft:
         """Write the row of a new child, at the end of the start order; returns it."""
         child = Child(request.spec, self._next_position, Status.QUEUED, starter=request)
         self._next_position += 1
-        self.size += 1
         return self.put(child)
 
     def drop(self, child: Child) -> None:
         """Forget a child."""
-        self.size -= 1
         self._changed[child.id] = None
 
     def ordered(self) -> list[Child]:

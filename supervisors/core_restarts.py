@@ -12,15 +12,15 @@ from supervisors.spec import GiveUp
 from supervisors.transitions import SetTimer
 
 
-def fail(draft: Draft, child: Child, reason: ExitReason, *, refused: bool = False) -> None:
+def fail(draft: Draft, child: Child, reason: ExitReason) -> None:
     """A child has to be restarted: count it, and restart it with those that the strategy adds, or give up.
 
     The restart is counted when the failure is handled, once for the whole group. A refused start counts as well, unless
-    it was itself a delayed retry: those grow the streak and the delay, but do not use up the intensity.
+    it had been delayed (its due time still stands): it grows the streak and the delay, but uses up no intensity.
     """
     policy = draft.spec.restarts
     exceeded = False
-    if not (refused and child.due is not None):
+    if child.due is None:
         draft.window, exceeded = draft.window.record(policy.intensity, draft.now)
     history, decision = policy.decide(child.history, draft.now, draft.rng, count=False)  # the window is counted above
     if exceeded or decision.action is RestartAction.GIVE_UP:
@@ -96,5 +96,4 @@ def _pause(draft: Draft, failed: Child) -> None:
         elif child.status is not Status.UNDEFINED:
             draft.cancel_restart(child)
             draft.put(attrs.evolve(fresh, status=Status.QUEUED))
-    draft.cancel_plan()
     draft.open_plan(members, f"{draft.path} pauses", draft.now + draft.spec.pause)

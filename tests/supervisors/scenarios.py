@@ -174,6 +174,11 @@ class Scenario:
     tree: Tree
     script: tuple[Action, ...]
 
+    @property
+    def seconds(self) -> float:
+        """How long the script makes time pass; a run under the real clock may leave the long ones out."""
+        return sum(action.seconds for action in self.script if isinstance(action, Advance))
+
 
 TABLE: dict[str, Scenario] = {}
 
@@ -240,6 +245,20 @@ _row(
     See("+b +a", "a=up b=up"),
 )
 _row(
+    "11 group",
+    "under one_for_all its group restarts after init, at one count for all that had died by then",
+    (*permanent("a b"), *temporary("m", significant=True), *permanent("c", start_takes=1.0)),
+    Kill("a b m"),
+    Advance(1.0),
+    See("+a +b +m +c -c +a +b", "a=up b=up c=starting"),
+    Advance(1.0),
+    See("+c", "a=up b=up c=up"),
+    Alive(),
+    restarts=_limit(1),
+    **ALL,
+    **ANY_ENDS,
+)
+_row(
     "own requests in init",
     "requests during init are answered and hurry nothing",
     permanent("a b", start_takes=1.0),
@@ -260,6 +279,14 @@ _row(
     Advance(1.0),
     See("+c"),
     Alive(),
+)
+_row(
+    "own late start in init",
+    "a child added late in init starts after those that are still to come",
+    permanent("a b c", start_takes=1.0),
+    Advance(1.5),
+    Start(Kid("d")),
+    See("+a +b +c +d", took=3.0),
 )
 _row(
     "68 ordered",
@@ -385,6 +412,7 @@ _row(
     See("+a +b +c"),
     Kill("b"),
     See("+b", "a=up b=up c=up"),
+    Delete("b", "running"),
 )
 _row(
     "19",
@@ -775,6 +803,15 @@ _row(
     See("-a -b"),
 )
 _row(
+    "60 many",
+    "children that are added stop in reverse, before the first ones",
+    permanent("a"),
+    *(Start(Kid(name)) for name in ("z", "b", "y", "c")),
+    See("+a +z +b +y +c", "a=up z=up b=up y=up c=up"),
+    Stop(),
+    See("-c -y -b -z -a"),
+)
+_row(
     "61",
     "a terminated temporary child is forgotten",
     temporary("m"),
@@ -868,6 +905,32 @@ _row(
     Kill("a"),
     Start(Kid("c")),
     See("-b +a +b +c", "a=up b=up c=up"),
+    **ALL,
+)
+_row(
+    "own restart in group",
+    "a child restarted by hand while a group restarts starts in its place",
+    (*permanent("a b"), *permanent("c", stop_takes=1.0)),
+    Terminate("a"),
+    See("+a +b +c -a"),
+    Kill("b"),
+    Delete("c", "restarting"),
+    Restart("a"),
+    Advance(1.0),
+    See("-c +a +b +c", "a=up b=up c=up"),
+    **REST,
+)
+_row(
+    "own group overtakes terminate",
+    "a child that is being terminated comes back with its group; who terminated it is answered once",
+    (*permanent("a"), *permanent("b", stop_takes=1.0)),
+    See("+a +b"),
+    Terminate("b", wait=False),
+    Kill("a"),
+    Advance(1.0),
+    See("-b +a +b", "a=up b=up"),
+    Terminate("b"),
+    See("-b", "a=up b=undefined"),
     **ALL,
 )
 
@@ -1022,6 +1085,27 @@ _row(
     Alive(),
     **ANY_ENDS,
 )
+_row(
+    "77 other",
+    "the end of a child that is not significant ends nothing",
+    (*transient("s", significant=True), *transient("t")),
+    Kill("t", "normal"),
+    See("+s +t", "s=up t=undefined"),
+    Alive(),
+    **ANY_ENDS,
+)
+_row(
+    "78 coming back",
+    "all_significant: one that is stopped only to come back holds it",
+    (*transient("s1", significant=True), *permanent("b"), *transient("s2", significant=True, stop_takes=1.0)),
+    Kill("b"),
+    Kill("s1", "normal"),
+    Advance(1.0),
+    See("+s1 +b +s2 -s2 +b +s2", "s1=undefined b=up s2=up"),
+    Alive(),
+    **REST,
+    **ALL_END,
+)
 
 # ------------------------------------------------------------------------------------------------------------ pools
 
@@ -1129,6 +1213,33 @@ _row(
     **REST,
 )
 _row(
+    "own group delay kept",
+    "a survivor that would restart at once waits for the delay of the group it joins",
+    permanent("a b c"),
+    Kill("b"),
+    Kill("b"),
+    See("+a +b +c -c +b +c -c", due=0.1),
+    Kill("a"),
+    See("", "a=restarting b=restarting c=undefined", due=0.1),
+    Advance(0.1),
+    See("+a +b +c"),
+    Kill("c"),
+    See("+c"),
+    restarts=_slowly(immediate=1),
+    **REST,
+)
+_row(
+    "own delayed crashes",
+    "a crash after a delayed restart counts",
+    permanent("a"),
+    *(Kill("a"), Advance(0.5)) * 2,
+    Alive(),
+    Kill("a"),
+    Ended("gave_up"),
+    Gave("a", "intensity", 3),
+    restarts=_slowly(2),
+)
+_row(
     "own streak",
     "a slow crash loop that never fills the window ends by the streak limit",
     permanent("a b"),
@@ -1194,7 +1305,7 @@ _row(
     Kill("b"),
     See("+a +b -a"),
     Stop(),
-    See(""),
+    See("", took=0.0),
     Ended("shutdown"),
     restarts=_limit(0),
     on_give_up=GiveUp.PAUSE,
@@ -1208,5 +1319,45 @@ _row(
     Advance(60.0),
     See("+a +b -a +a", "a=up b=undefined"),
     restarts=_limit(0),
+    on_give_up=GiveUp.PAUSE,
+)
+_row(
+    "88 pause terminated before",
+    "a child that was being terminated when the pause began stays down",
+    (*permanent("a", stop_takes=1.0), *permanent("b")),
+    Terminate("a", wait=False),
+    Kill("b"),
+    Advance(60.0),
+    See("+a +b -a +b", "a=undefined b=up"),
+    restarts=_limit(0),
+    on_give_up=GiveUp.PAUSE,
+)
+_row(
+    "88 pause delayed",
+    "a child that waited for its restart waits for the end of the pause",
+    permanent("a b"),
+    Kill("a"),
+    Kill("b"),
+    See("+a +b", "a=restarting b=restarting", due=60.0),
+    Advance(59.0),
+    See(""),
+    Advance(1.0),
+    See("+a +b"),
+    restarts=_slowly(1),
+    on_give_up=GiveUp.PAUSE,
+)
+_row(
+    "88 pause streak",
+    "a pause ends streaks",
+    permanent("a"),
+    Kill("a"),
+    Advance(0.1),
+    Kill("a"),
+    Gave("a", "streak", 2),
+    Advance(60.0),
+    See("+a +a +a"),
+    Kill("a"),
+    See("", due=0.1),
+    restarts=_slowly(streak=1),
     on_give_up=GiveUp.PAUSE,
 )

@@ -123,15 +123,15 @@ BUGS = [
     Bug(
         "a refused restart is not counted",
         "core_restarts",
-        right="if not (refused and child.due is not None)",
-        wrong="if not refused",
+        right="    if child.due is None:\n        draft.window",
+        wrong="    if child.status is Status.UP:\n        draft.window",
         row="42",
     ),
     Bug(
         "a refused delayed retry is counted",
         "core_restarts",
-        right="if not (refused and child.due is not None)",
-        wrong="if True",
+        right="    if child.due is None:\n        draft.window",
+        wrong="    if True:\n        draft.window",
         row="own delayed refusals",
     ),
     Bug(

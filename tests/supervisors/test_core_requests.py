@@ -122,15 +122,18 @@ def test_all_who_terminate_are_answered_when_the_child_is_down() -> None:
 
 
 def test_terminating_a_starting_child_answers_both() -> None:
-    """A child that is terminated while it starts: the one who started it hears of it."""
-    runner = running()
-    start = runner.add(Kid("a", start_takes=5.0))
-    stop = runner.request(lambda n: TerminateChild(n, "a"))
+    """A child that is terminated while it starts: the one who started it hears of it, once."""
+    runner = running(*permanent("a"), strategy=Strategy.ONE_FOR_ALL)
+    start = runner.add(Kid("b", start_takes=5.0))
+    stop = runner.request(lambda n: TerminateChild(n, "b"))
     assert answer(runner, stop).error is None
     error = answer(runner, start).error
     assert isinstance(error, SupervisorError)
     assert error.code == "refused"
     assert runner.world.now == 0.0
+    runner.kill("a")
+    runner.world.advance(5.0)
+    assert runner.world.trace == ["+a", "-b", "+a", "+b"]
 
 
 def test_group_restart_keeps_the_promise_to_who_started_a_child() -> None:
