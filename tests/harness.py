@@ -5,6 +5,7 @@ import time
 from policies.abort import AbortPolicy
 from policies.backoff import Backoff
 from policies.retry import RetryPolicy
+from supervisors import Supervisor
 
 KEY = b"0123456789abcdef0123456789abcdef"
 DEADLINE = 120.0
@@ -20,8 +21,9 @@ def match_urls(site, count):
 
 def actors(system, role):
     """The live actors of a role (``browser``, ``driver``, ``scrape`` ...), in path order."""
-    refs = [ref for ref in system.runtime.refs() if ref.path.rsplit("/", 1)[1].rstrip("0123456789-") == role]
-    return [ref.actor for ref in sorted(refs, key=lambda ref: ref.path) if ref.actor is not None]
+    refs = [ref for ref in system.runtime.refs() if ref.path.rsplit("/", 1)[-1].rstrip("0123456789-") == role]
+    found = [ref.actor for ref in sorted(refs, key=lambda ref: ref.path)]
+    return [actor for actor in found if actor is not None and not isinstance(actor, Supervisor)]
 
 
 def wait_until(condition, what="the condition", deadline=DEADLINE):

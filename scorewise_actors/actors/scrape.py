@@ -7,8 +7,8 @@ from loguru import logger
 from playwright.async_api import Error as PlaywrightError
 
 from policies.failures import Failure
-from scorewise_actors.browser.errors import BrowserGone, BrowserLayerError, DriverGone
-from scorewise_actors.browser.failures import failure_facts, is_infrastructure
+from scorewise_actors.browser.errors import BrowserLayerError
+from scorewise_actors.browser.failures import diagnose
 from scorewise_actors.errors import HandlerRaisedBaseException, HandlerTimeout, HttpStatusError
 from scorewise_actors.job import ScrapeContext
 from scorewise_actors.messages import Failed, Lease, Outcome, Returned, Scraped, Swap
@@ -70,11 +70,11 @@ class ScrapeActor(AsyncActor):
         raised = await self._run_handler(context)
         if raised is None:
             return Scraped(lease.item, lease.token, tuple(context.results), tuple(context.found))
-        return self._judge(lease, raised)
+        return await self._judge(lease, raised)
 
     async def _run_handler(self, context: ScrapeContext) -> BaseException | None:
         limit = self._plan.config.request_handler_timeout
-        task = self.spawn(self._handle(context))
+        task = self.spawn(self._call_handler(context))
         try:
             await asyncio.wait({task}, timeout=limit)
             if not task.done():
@@ -90,26 +90,26 @@ class ScrapeActor(AsyncActor):
             raise raised
         return raised
 
-    async def _handle(self, context: ScrapeContext) -> None:
+    async def _call_handler(self, context: ScrapeContext) -> None:
         returned = await self._plan.handler(context)
         if isinstance(returned, dict | list):
             await context.push_data(returned)
         elif returned is not None:
             raise TypeError(f"the handler returned a {type(returned).__name__}; return a dict, a list of dicts or None")
 
-    def _judge(self, lease: Lease, error: BaseException) -> Outcome:
+    async def _judge(self, lease: Lease, error: BaseException) -> Outcome:
+        """What an exception that came out of the handler means: the machinery's fault, or the item's."""
         slot = self._slot
         assert slot is not None
-        if isinstance(error, Exception) and is_infrastructure(error, slot):
-            shared = isinstance(error, BrowserGone | DriverGone) or not slot.browser.is_connected
-            slot.retire()
-            return Returned(lease.item, lease.token, str(error), alone=not shared)
+        facts, infrastructure = await diagnose(error, slot)
+        slot.retire()
+        crashed = facts.get("page_crashed", False)
+        if isinstance(error, Exception) and (infrastructure or crashed):
+            return Returned(lease.item, lease.token, str(error), alone=crashed and not infrastructure)
         if not isinstance(error, Exception) and not isinstance(error, asyncio.CancelledError):
             error = HandlerRaisedBaseException(f"{type(error).__name__}: {error}")
-        facts = failure_facts(error, slot)
         if isinstance(error, HttpStatusError):
             facts["status"] = error.status
-        slot.retire()
         failure = Failure.from_exception(error, url=lease.request.url, **facts)
         logger.debug("{} failed: {}", lease.request.url, failure.message)
         return Failed(lease.item, lease.token, failure)
