@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
+from harness import KEY, QUICK, match_urls, wait_until
 
 from scorewise_actors import ActorSystem, ConfigurationError, ExitCode, HttpStatusError, Request
 from scorewise_actors.checkpoints import CheckpointLocked, CheckpointNotSerializable
 from scorewise_actors.demo.league import Fault, League
 from scorewise_actors.demo.scraper import index_request, scrape
 from scorewise_actors.demo.site import LeagueSite
-from harness import KEY, QUICK, match_urls, wait_until
 
 
 async def title(context):
@@ -190,7 +190,7 @@ def test_a_handler_that_cannot_work_is_refused_before_anything_starts(system, ha
 @pytest.mark.parametrize("url", ["", "example.com/page", "ftp://example.com/", "http://", "http://a b/", 5])
 def test_a_bad_url_is_named(url):
     """Something that is no URL is refused with the value in the message."""
-    with pytest.raises(ConfigurationError, match="Request.url"):
+    with pytest.raises(ConfigurationError, match=r"Request\.url"):
         Request(url)
 
 
