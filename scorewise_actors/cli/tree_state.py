@@ -1,0 +1,48 @@
+"""The state of a job's tree in a few words, read from the registry of names without asking anybody."""
+
+import re
+from collections.abc import Iterable
+
+import attrs
+
+from supervisors.runtime import Runtime
+from supervisors.supervisor import Supervisor
+
+
+@attrs.frozen
+class Member:
+    """One actor of the job, or all scrapers of a browser together."""
+
+    name: str
+    """Below the job: ``frontier``, ``driver-1``, ``driver-1/browser-2``, ``driver-1/browser-2 scrapers``."""
+    up: int
+    total: int
+
+    def __str__(self) -> str:
+        count = f" {self.up}/{self.total}" if self.total > 1 else "" if self.up else " down"
+        return f"{self.name}{count}"
+
+
+def tree_state(runtime: Runtime, job: str) -> tuple[Member, ...]:
+    """The members of the job whose supervisor lives at the path ``job``, in start order. Any thread."""
+    counts: dict[str, list[bool]] = {}
+    for ref in runtime.refs():
+        if ref.path.startswith(f"{job}/") and not isinstance(ref.actor, Supervisor) and not _is_house(ref.path):
+            counts.setdefault(_name(ref.path.removeprefix(f"{job}/")), []).append(ref.is_up())
+    return tuple(Member(name, sum(up), len(up)) for name, up in counts.items())
+
+
+def down(members: Iterable[Member]) -> tuple[Member, ...]:
+    """Those that are not wholly up."""
+    return tuple(member for member in members if member.up < member.total)
+
+
+def _is_house(path: str) -> bool:
+    """The path of a supervisor, which ``ref.actor`` does not tell while it is down."""
+    return re.search(r"/(drivers|scrapers|driver-\d+|browser-\d+)$", path) is not None
+
+
+def _name(path: str) -> str:
+    path = path.removeprefix("drivers/")
+    path = re.sub(r"/scrapers/scrape-\d+$", " scrapers", path)
+    return re.sub(r"/(driver|browser)$", "", path)

@@ -1,0 +1,47 @@
+"""The URL file: one URL per line, or one request as a JSON object; every line is checked before anything starts."""
+
+import json
+import sys
+from pathlib import Path
+
+from scorewise_actors.errors import ConfigurationError
+from scorewise_actors.job import Request
+
+STDIN = "-"
+
+
+def read_requests(source: str) -> list[Request]:
+    """The requests in a file, or on stdin for ``-``. Blank lines and lines that begin with ``#`` are left out.
+
+    Raises ``ConfigurationError`` that names file, line number and value.
+    """
+    name = "stdin" if source == STDIN else source
+    try:
+        content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"--urls {name} cannot be read: {error.strerror}") from error
+    requests = []
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+        try:
+            text = line.decode().strip()
+            if text and not text.startswith("#"):
+                requests.append(_request(text))
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"--urls {name}, line {number}: {error}") from error
+    if not requests:
+        raise ConfigurationError(f"--urls {name} holds no URL; give one per line")
+    return requests
+
+
+def _request(text: str) -> Request:
+    if not text.startswith("{"):
+        return Request(text)
+    try:
+        return Request.from_json(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"{text[:80]!r} is no JSON object: {error}") from None
+    except TypeError as error:
+        raise ConfigurationError(f"{text[:80]!r} is no request ({error}); fields are {_FIELDS}") from None
+
+
+_FIELDS = "url, label, user_data, unique_key, max_retries"

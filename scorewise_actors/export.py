@@ -1,0 +1,372 @@
+"""Results as a file: JSON lines appended while the job runs, CSV or JSON written whole at its end.
+
+The file is made from durable outcomes only, in the order in which they were committed. So a JSON lines file is at any
+moment a prefix of the job's results (plus, after a crash, a torn last line), and whatever happened to the program, the
+next run completes it: every result exactly once.
+"""
+
+import base64
+import contextlib
+import csv
+import datetime as dt
+import decimal
+import enum
+import errno
+import fcntl
+import io
+import itertools
+import json
+import math
+import os
+import pathlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from scorewise_actors.checkpoints.values import lower
+from scorewise_actors.errors import ConfigurationError, ScorewiseError
+from scorewise_actors.handle import values_of
+
+Outcomes = Iterable[list[Any]]
+"""Outcomes as the journal keeps them (see ``ledger``)."""
+
+_BATCH = 1000
+"""Lines that are written together."""
+_HUGE = 1 << 2000
+"""Python refuses to print whole numbers much longer than this."""
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+_ATOMS: Mapping[type, Callable[[Any], Any]] = {
+    type(None): _itself,
+    bool: _itself,
+    str: _itself,
+    int: lambda value: value if -_HUGE < value < _HUGE else hex(value),
+    float: _number,
+    complex: lambda value: [_number(value.real), _number(value.imag)],
+    bytes: lambda value: base64.b64encode(value).decode("ascii"),
+    dt.datetime: dt.datetime.isoformat,
+    dt.date: dt.date.isoformat,
+    dt.time: dt.time.isoformat,
+    dt.timedelta: dt.timedelta.total_seconds,
+    decimal.Decimal: str,
+    uuid.UUID: str,
+    pathlib.PosixPath: str,
+}
+
+
+class ResultsFileError(ScorewiseError):
+    """The results file cannot be written. The journal still holds every result."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        name = errno.errorcode.get(number, str(number))
+        super().__init__(
+            f"cannot write results to {path}: {os.strerror(number)} ({name}); nothing is lost, the journal holds every "
+            "result: mend this and run or resume the job again, that completes the file"
+        )
+        self.path = path
+        self.errno = number
+
+
+class ResultsFileLocked(ScorewiseError):  # noqa: N818 - reads as a fact, like CheckpointLocked
+    """Another process is writing to the results file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is being written by another process; wait for its end or choose another --out")
+        self.path = path
+
+
+class Source(Protocol):
+    """Where durable outcomes come from: ``plan.DurableResults``."""
+
+    def after(self, position: int) -> list[list[Any]]:
+        """The outcomes from ``position`` on."""
+        ...
+
+
+class ResultsFile(Protocol):
+    """One job's results file. One thread at a time."""
+
+    path: Path
+
+    def begin(self, recorded: Callable[[], Outcomes], *, restart: bool = False) -> None:
+        """Before the run: compare what the file holds, if anything, with the job's outcomes so far, as ``recorded``
+        reads them. ``restart``: then empty it.
+
+        Raises ``ConfigurationError`` if the file holds something else, ``ResultsFileError``.
+        """
+        ...
+
+    def update(self, source: Source) -> None:
+        """Write what has become durable. Raises ``ResultsFileError``; the next call tries again."""
+        ...
+
+    def finish(self, source: Source) -> None:
+        """Write all that is missing and make it durable. Raises ``ResultsFileError``."""
+        ...
+
+    def close(self) -> None:
+        """Give the file free; again is harmless."""
+        ...
+
+
+def open_results(path: str | os.PathLike[str], *, replace: bool = False) -> ResultsFile:
+    """The results file at ``path``, of the kind that its ending says: ``.jsonl``, ``.csv`` or ``.json``.
+
+    ``replace``: whatever the file holds may be overwritten. Raises ``ConfigurationError`` for another ending, a folder
+    that does not exist, something that is no regular file, or content that may not be replaced; ``ResultsFileLocked``;
+    ``ResultsFileError``.
+    """
+    path = Path(path).absolute()
+    kind = results_kind(path)
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"--out {path}: the folder {path.parent} does not exist; create it first")
+    if path.exists() and not path.is_file():
+        raise ConfigurationError(f"--out {path} is no regular file; name a file that ends in .jsonl, .csv or .json")
+    if kind == ".jsonl":
+        return JsonLines(path, replace=replace)
+    if path.exists() and path.stat().st_size and not replace:
+        raise _foreign(path)
+    return WholeFile(path)
+
+
+def results_kind(path: Path) -> str:
+    """The ending that decides the format. Raises ``ConfigurationError`` for one that is not known."""
+    kind = path.suffix.lower()
+    if kind not in (".jsonl", ".csv", ".json"):
+        raise ConfigurationError(f"--out {path} must end in .jsonl, .csv or .json, got {kind or 'no ending'!r}")
+    return kind
+
+
+class JsonLines:
+    """``.jsonl``: one result per line, appended while the job runs; locked against other writers."""
+
+    def __init__(self, path: Path, *, replace: bool = False) -> None:
+        self.path = path
+        self.position = 0
+        """Outcomes that are in the file."""
+        try:
+            self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise ResultsFileError(path, error.errno or 0) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise ResultsFileLocked(path) from None
+        if replace:
+            self._cut(0)
+        self._size = os.fstat(self._fd).st_size
+
+    def begin(self, recorded: Callable[[], Outcomes], *, restart: bool = False) -> None:
+        """See ``ResultsFile``. Cuts a torn last line, then appends what is missing."""
+        if not self._size:
+            return
+        outcomes = list(recorded())
+        lines = _lines(outcomes)
+        good = 0
+        missing: tuple[bytes, ...] = ()
+        with self.path.open("rb") as stream:
+            for line in stream:
+                wanted = next(lines, b"")
+                if line == wanted:
+                    good += len(line)
+                elif wanted.startswith(line) and not line.endswith(b"\n"):
+                    missing = (wanted,)
+                else:
+                    raise _foreign(self.path)
+        self._cut(0 if restart else good)
+        if not restart:
+            self._append(itertools.chain(missing, lines))
+            self.position = len(outcomes)
+
+    def update(self, source: Source) -> None:
+        """See ``ResultsFile``."""
+        while outcomes := source.after(self.position)[:_BATCH]:
+            self._append(_lines(outcomes))
+            self.position += len(outcomes)
+
+    def finish(self, source: Source) -> None:
+        """See ``ResultsFile``."""
+        self.update(source)
+        try:
+            os.fsync(self._open_fd)
+            _sync_folder(self.path.parent)
+        except OSError as error:
+            raise ResultsFileError(self.path, error.errno or 0) from error
+
+    def close(self) -> None:
+        """See ``ResultsFile``."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    @property
+    def _open_fd(self) -> int:
+        assert self._fd is not None, f"{self.path} is closed"
+        return self._fd
+
+    def _append(self, lines: Iterator[bytes]) -> None:
+        """All of ``lines`` or, after an error, none of this call's."""
+        before = self._size
+        try:
+            while batch := b"".join(itertools.islice(lines, _BATCH)):
+                rest = memoryview(batch)
+                while rest:
+                    written = os.pwrite(self._open_fd, rest, self._size)
+                    self._size += written
+                    rest = rest[written:]
+        except OSError as error:
+            self._size = before
+            with contextlib.suppress(ResultsFileError):  # what stays is written over, or cut by the next ``begin``
+                self._cut(before)
+            raise ResultsFileError(self.path, error.errno or 0) from error
+
+    def _cut(self, size: int) -> None:
+        try:
+            os.ftruncate(self._open_fd, size)
+        except OSError as error:
+            raise ResultsFileError(self.path, error.errno or 0) from error
+        self._size = size
+
+
+class WholeFile:
+    """``.csv`` or ``.json``: written whole at the end of each run, under another name first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self, recorded: Callable[[], Outcomes], *, restart: bool = False) -> None:
+        """See ``ResultsFile``; nothing is kept, so nothing is compared."""
+
+    def update(self, source: Source) -> None:
+        """See ``ResultsFile``; all is written by ``finish``."""
+
+    def finish(self, source: Source) -> None:
+        """See ``ResultsFile``."""
+        outcomes = source.after(0)
+        try:
+            with replaced_file(self.path) as stream:
+                if self.path.suffix.lower() == ".csv":
+                    _write_csv(outcomes, stream)
+                else:
+                    _write_json(outcomes, stream)
+        except OSError as error:
+            raise ResultsFileError(self.path, error.errno or 0) from error
+
+    def close(self) -> None:
+        """See ``ResultsFile``."""
+
+
+@contextlib.contextmanager
+def replaced_file(path: Path, mode: int = 0o666) -> Iterator[io.TextIOBase]:
+    """A text stream whose content takes the place of ``path`` in one step, durably, when the block ends well.
+
+    UTF-8; ``mode`` is subject to the umask. Raises ``OSError``; then ``path`` is as before.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()  # a crash left it
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(fd, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:  # noqa: PTH123 - a descriptor
+            yield stream
+            stream.flush()
+            os.fsync(fd)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def plain(value: Any) -> Any:
+    """The JSON form of a result; the same in every process.
+
+    Dates and times in ISO 8601, durations in seconds, bytes in base64, decimals, UUIDs and paths as text, enums by
+    name, sets as sorted lists, keys as text, NaN and infinities (which JSON lacks) as null. A registered class gives
+    what its registration stores.
+    """
+    atom = _ATOMS.get(type(value))
+    if atom is not None:
+        return atom(value)
+    match value:
+        case list() | tuple():
+            return [plain(part) for part in value]
+        case Mapping():
+            return {key if isinstance(key, str) else str(plain(key)): plain(part) for key, part in value.items()}
+        case set() | frozenset():
+            return sorted((plain(part) for part in value), key=_dumped)
+        case enum.Enum():
+            return value.name
+        case _:
+            return lower(value)["v"]
+
+
+def _dumped(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 cannot hold and an escape can
+        return json.dumps(value, separators=(",", ":"))
+    return text
+
+
+def _lines(outcomes: Outcomes) -> Iterator[bytes]:
+    for value in values_of(outcomes):
+        yield _dumped(plain(value)).encode() + b"\n"
+
+
+def _write_json(outcomes: Sequence[list[Any]], stream: io.TextIOBase) -> None:
+    before = "[\n"
+    for value in values_of(outcomes):
+        stream.write(before + _dumped(plain(value)))
+        before = ",\n"
+    stream.write("\n]\n" if before != "[\n" else "[]\n")
+
+
+def _write_csv(outcomes: Sequence[list[Any]], stream: io.TextIOBase) -> None:
+    """One column per key, in the order of first appearance; what is no dict goes into the column ``value``."""
+    columns: dict[str, None] = {}
+    for value in values_of(outcomes):
+        columns.update(dict.fromkeys(_row(value)))
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    for value in values_of(outcomes):
+        row = _row(value)
+        writer.writerow([_cell(row.get(column)) for column in columns])
+
+
+def _row(value: Any) -> dict[str, Any]:
+    form = plain(value)
+    return form if isinstance(form, dict) else {"value": form}
+
+
+def _cell(form: Any) -> str:
+    if form is None:
+        return ""
+    return form if isinstance(form, str) else _dumped(form)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _foreign(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} holds something else than this job's results and is left alone; move it away or choose another --out "
+        "(the job's results are written anew from its journal)"
+    )
