@@ -11,11 +11,12 @@ import pykka
 from loguru import logger
 
 from scorewise_actors import ledger
+from scorewise_actors.actors.scrape import cancel_pages
 from scorewise_actors.checkpoints.values import decode, encode
 from scorewise_actors.errors import ExitCode, JobFailedError
 from scorewise_actors.job import JobReport, Progress, Request, Verdict
 from scorewise_actors.messages import AddRequests, CloseInput, Drain
-from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.plan import DurableResults, JobBoard, JobPlan
 from scorewise_actors.tree import job_spec
 from supervisors.events import Event, Restarting
 from supervisors.future import ReplyFuture
@@ -69,6 +70,16 @@ class JobHandle:
     def restarts(self) -> Counter[str]:
         """Restarts in this run by role: ``driver``, ``browser``, ``scrape``, ``checkpoint`` ..."""
         return Counter(self._restarts)
+
+    @property
+    def path(self) -> str:
+        """Path of the job's supervisor in the tree."""
+        return self._plan.path
+
+    @property
+    def recorded(self) -> DurableResults:
+        """The outcomes that are durable, for readers that keep a position of their own."""
+        return self._board.results
 
     def progress(self) -> Progress:
         """Where the job stands."""
@@ -149,6 +160,7 @@ class JobHandle:
         if not self._down_within(self._plan.config.drain_timeout):
             self._board.decide(Verdict("interrupted", reason=reason))
             terminate_child(self._runtime.ref(self._plan.system), self._plan.name)
+            cancel_pages(self._runtime, self._plan.path, reason)
         return self.wait()
 
     async def report(self) -> JobReport:
@@ -177,10 +189,10 @@ class JobHandle:
             raise JobFailedError(f"job {self.job_id!r} could not be started: {error}") from error
         self._runtime.ref(self._plan.path).monitor(self._hear)
 
-    def system_stops(self) -> None:
+    def system_stops(self, reason: str) -> None:
         """The whole system is being stopped: a job that runs ends as interrupted."""
         if not self.ended:
-            self._board.decide(Verdict("interrupted", reason="the system was stopped"))
+            self._board.decide(Verdict("interrupted", reason=reason))
 
     def _hear(self, signal: Signal) -> None:
         if isinstance(signal, Down):

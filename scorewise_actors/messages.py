@@ -73,8 +73,9 @@ class Returned:
     item: int
     token: int
     why: str
-    alone: bool
-    """True if only this page died (its renderer crashed), False if its browser or driver did."""
+    alone: bool | None
+    """True if only this page died (its renderer crashed), False if its browser or driver did, None if it was ended on
+    purpose: then nobody is to blame."""
 
 
 Outcome = Scraped | Failed | Returned

@@ -1,6 +1,8 @@
 """ActorSystem: builds the tree, runs jobs in it, and reports how they ended."""
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from itertools import islice
 from typing import Any, Self
@@ -8,6 +10,9 @@ from typing import Any, Self
 import attrs
 from loguru import logger
 
+from scorewise_actors.actors.browser import BrowserActor
+from scorewise_actors.actors.driver import DriverActor
+from scorewise_actors.actors.scrape import cancel_pages
 from scorewise_actors.browser.executables import find_executable
 from scorewise_actors.browser.profiles import sweep_profiles
 from scorewise_actors.checkpoints import CheckpointStore, load_keys
@@ -21,6 +26,7 @@ from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
 
+_CANCEL_AGAIN = 0.25
 _BATCH = 500
 """Requests that are recorded together when a job is given many."""
 
@@ -69,20 +75,33 @@ class ActorSystem:
         """Stop all jobs in order (each page in hand may finish, every outcome is recorded), then the tree."""
         runtime, self.runtime = self.runtime, None
         if runtime is not None:
-            for job in tuple(self._jobs.values()):
-                job.system_stops()
+            self._interrupt_jobs("the system was stopped")
             if not runtime.stop(timeout):
                 logger.error("the tree did not end within {} s: {}", timeout, runtime.zombies())
 
-    def kill(self) -> None:
-        """End now: kill drivers and browsers, wait for nobody. What was acknowledged is in the journal."""
-        runtime = self.runtime
+    def kill(self, timeout: float = 5.0) -> bool:
+        """End now: kill drivers and browsers, cancel handlers, close the journals. What was acknowledged is recorded.
+
+        Blocks for at most about ``timeout`` seconds. False if something did not end by then.
+        """
+        runtime, self.runtime = self.runtime, None
         if runtime is None:
-            return
+            return True
+        self._interrupt_jobs("the system was killed")
         for ref in runtime.refs():
-            actor = ref.actor
-            if actor is not None:
-                actor._release_quietly()
+            if isinstance(ref.actor, DriverActor | BrowserActor):
+                ref.actor.release_aside()
+        stopping = threading.Thread(target=runtime.stop, args=(timeout,), name="kill", daemon=True)
+        stopping.start()
+        until = time.monotonic() + timeout
+        while stopping.is_alive() and time.monotonic() < until:
+            cancel_pages(runtime, runtime.name, "killed")  # again and again: a scraper may have been restarted since
+            stopping.join(_CANCEL_AGAIN)
+        return runtime.ended.done()
+
+    def _interrupt_jobs(self, reason: str) -> None:
+        for job in tuple(self._jobs.values()):
+            job.system_stops(reason)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -17,6 +17,8 @@ from scorewise_actors.messages import (
     CloseInput,
     Committed,
     Drain,
+    Outcome,
+    Returned,
     StorageTrouble,
     Swap,
     Throttle,
@@ -129,6 +131,8 @@ class FrontierActor(ThreadActor):
         if holder not in self._holders:
             self._holders[holder] = scraper
             self.watch(self.runtime.ref(scraper))
+        if self._board.draining is not None or self._board.verdict is not None:
+            completed = tuple(_blameless(outcome) for outcome in completed)
         self._carry_out(self.frontier.swap(holder, completed, 0, time.monotonic()))
         if want:
             self._hungry[holder] = self._hungry.get(holder, 0) + want
@@ -180,6 +184,11 @@ class FrontierActor(ThreadActor):
 
     def _end(self, verdict: Verdict) -> None:
         end_actor(self._board.decide(verdict), verdict.outcome)
+
+
+def _blameless(outcome: Outcome) -> Outcome:
+    """Browsers that are killed to end the job are no evidence against the items in flight."""
+    return attrs.evolve(outcome, alone=None) if isinstance(outcome, Returned) else outcome
 
 
 def _holder(path: str, incarnation: int) -> str:

@@ -14,7 +14,8 @@ from scorewise_actors.job import ScrapeContext
 from scorewise_actors.messages import Failed, Lease, Outcome, Returned, Scraped, Swap
 from scorewise_actors.plan import BrowserCell, JobPlan
 from supervisors.async_actor import AsyncActor
-from supervisors.exits import ActorExit, ExitReason, Killed
+from supervisors.exits import ActorExit, ExitKind, ExitReason, Killed
+from supervisors.runtime import Runtime
 
 if TYPE_CHECKING:
     from scorewise_actors.browser.chromium import Browser
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 _CANCEL_GRACE = 2.0
 """Seconds that a handler which ran out of time is given to end by its cancellation."""
+
+
+def cancel_pages(runtime: Runtime, below: str, reason: str) -> None:
+    """Cancel what all scrapers below a path are doing; their items go back. Any thread."""
+    killed = ExitReason(ExitKind.KILLED, reason)
+    for ref in runtime.refs():
+        actor = ref.actor
+        if isinstance(actor, ScrapeActor) and ref.path.startswith(f"{below}/"):
+            actor.request_cancel(killed)
 
 
 class ScrapeActor(AsyncActor):

@@ -8,6 +8,8 @@ process group first and closing after takes some 25 ms, whatever state the brows
 import asyncio
 import contextlib
 import inspect
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from scorewise_actors.browser.profiles import BrowserHome
 
 _MARGIN = 2.0  # Playwright's own launch timeout comes first: its error says more than ours
 _CONNECT_SECONDS = 5.0
+_LONGEST_TEMPORARY_PATH = 55  # Chromium makes a socket 50 characters further down, and a socket's path ends at 107
 _FOLDERS = [
     name
     for name in ("artifacts_dir", "downloads_path", "traces_dir")  # the first is newer than Playwright 1.49
@@ -85,8 +88,9 @@ class Browser:
                 identity = await _main_process(driver, session)
                 await asyncio.to_thread(home.record, identity, _profile_of(identity.pid))
             except BaseException:
-                _kill_children_since(driver.pid, before)
-                home.remove()
+                strays = _kill_children_since(driver.pid, before, home)
+                # in a thread of its own, since this may be the task's cancellation
+                await asyncio.shield(asyncio.to_thread(_remove_when_dead, strays, home, options.close_timeout))
                 raise
         return cls(
             driver=driver,
@@ -125,12 +129,13 @@ class Browser:
         BrowserGone and DriverGone when it is dead.
         """
         asked = self._loop.time()
-        await guard(
-            self._session.send("Browser.getVersion"),
-            deadline=self.options.heartbeat_deadline if deadline is None else deadline,
-            gone=self.mortal,
-            what="Browser.heartbeat",
-        )
+        deadline = self.options.heartbeat_deadline if deadline is None else deadline
+        what = "Browser.heartbeat"
+        try:
+            await guard(self._session.send("Browser.getVersion"), deadline=deadline, gone=self.mortal, what=what)
+        except PlaywrightError as error:  # its session is closed: nobody else would tell
+            self.gone.set(f"it answers with an error: {error.message}")
+            raise BrowserGone(what, self.gone.reason or "") from error
         self._answered = self._loop.time()
         return self._answered - asked
 
@@ -203,10 +208,18 @@ async def _start(
         handle_sigint=False,
         handle_sigterm=False,
         handle_sighup=False,
+        env=_environment(home),
         **folders,
     )
     deadline = options.launch_timeout + _MARGIN
     return await guard(launch, deadline=deadline, gone=(driver.gone,), what="BrowserType.launch")
+
+
+def _environment(home: BrowserHome) -> dict[str, str | float | bool] | None:
+    """The browser's own temporary files go to its folder, since a killed browser does not remove them."""
+    if len(str(home.path)) > _LONGEST_TEMPORARY_PATH:
+        return None
+    return {**os.environ, "TMPDIR": str(home.path)}
 
 
 async def _main_process(driver: Driver, session: CDPSession) -> ProcessIdentity:
@@ -221,9 +234,22 @@ def _profile_of(pid: int) -> Path | None:
     return next((Path(arg.removeprefix(switch)) for arg in command_line(pid) if arg.startswith(switch)), None)
 
 
-def _kill_children_since(driver_pid: int, before: tuple[int, ...]) -> None:
+def _kill_children_since(driver_pid: int, before: tuple[int, ...], home: BrowserHome) -> list[ProcessIdentity]:
     """After a failed launch: what the driver started meanwhile is the browser that nobody will ever own."""
+    killed = []
     for pid in children(driver_pid):
         if pid not in before:
             with contextlib.suppress(ProcessLookupError):
-                ProcessIdentity.of(pid).kill_group()
+                identity = ProcessIdentity.of(pid)
+                home.record(identity, _profile_of(pid))
+                identity.kill_group()
+                killed.append(identity)
+    return killed
+
+
+def _remove_when_dead(killed: list[ProcessIdentity], home: BrowserHome, seconds: float) -> None:
+    """Remove the files once no process can write new ones. Blocks."""
+    end = time.monotonic() + seconds
+    while any(group_members(identity.pid) for identity in killed) and time.monotonic() < end:
+        time.sleep(0.005)
+    home.remove()

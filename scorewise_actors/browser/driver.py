@@ -64,7 +64,11 @@ class Driver:
         """
         loop = asyncio.get_running_loop()
         asked = loop.time()
-        await guard(self._ask(), deadline=deadline, gone=(self.gone,), what="Driver.heartbeat")
+        try:
+            await guard(self._ask(), deadline=deadline, gone=(self.gone,), what="Driver.heartbeat")
+        except PlaywrightError as error:  # its connection is closed: nobody else would tell
+            self.gone.set(f"it answers with an error: {error.message}")
+            raise DriverGone("Driver.heartbeat", self.gone.reason or "") from error
         return loop.time() - asked
 
     async def _ask(self) -> None:

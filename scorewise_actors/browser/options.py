@@ -136,6 +136,7 @@ class BrowserOptions:
     """For each call that is not a navigation, also where Playwright knows no timeout (``evaluate``, ``content``)."""
     close_timeout: float = attrs.field(default=2.0, validator=_positive)
     launch_timeout: float = attrs.field(default=30.0, validator=_positive)
+    """For a browser to start, and for each new context and page to open."""
     heartbeat_interval: float = attrs.field(default=1.0, validator=_positive)
     heartbeat_deadline: float = attrs.field(default=5.0, validator=_positive)
 

@@ -13,7 +13,7 @@ from playwright.async_api import BrowserContext, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
 from scorewise_actors.browser.documents import watch_documents
-from scorewise_actors.browser.errors import GuardTimeout, PageGone
+from scorewise_actors.browser.errors import BrowserLayerError, GuardTimeout, PageGone
 from scorewise_actors.browser.gone import Gone
 from scorewise_actors.browser.guard import guard
 from scorewise_actors.browser.reset import clear_storage, leave_document
@@ -109,9 +109,8 @@ class PageSlot:
     async def close(self) -> None:
         """Close the slot's context; bounded by ``close_timeout``, never raises for a dead browser or page."""
         self._end_item()
-        for task in self._closers:
-            task.cancel()
-        await self._close_context()
+        with contextlib.suppress(BrowserLayerError):
+            await self._close_context()
 
     def _end_item(self) -> None:
         self._guarded = None
@@ -162,7 +161,7 @@ class PageSlot:
             await self._undo_item()
             if self._options.isolation == "reset":
                 await self._soon(leave_document(self._session), "reset")
-                await self._soon(clear_storage(self._context, self._session), "reset")
+                await self._soon(clear_storage(self._session), "reset")
         except (GuardTimeout, PageGone, PlaywrightError):
             return Taint.CONTEXT
         return Taint.NONE
@@ -187,7 +186,7 @@ class PageSlot:
             await self._open_page()
             if self._options.isolation == "reset":
                 assert self._session is not None
-                await self._soon(clear_storage(self._context, self._session), "reset")
+                await self._soon(clear_storage(self._session), "reset")
         except (GuardTimeout, PageGone, PlaywrightError):
             await self._close_context()
             await self._open_context()
@@ -206,7 +205,7 @@ class PageSlot:
 
     async def _open_page(self) -> None:
         assert self._context is not None
-        self._page = None  # until it is ours, every new page of the context counts as a popup but this one
+        self._page = None  # while it opens, no new page of the context is a popup
         page = await self._guard(self._context.new_page(), "BrowserContext.new_page")
         gone = Gone(PageGone)
 
@@ -225,14 +224,27 @@ class PageSlot:
         self.pages_opened += 1
 
     async def _close_context(self) -> None:
-        """Close it as well as it goes: a page that cannot be closed in time is left to the browser's end."""
+        """Close the context, for ``close_timeout`` at most; then the closing goes on by itself."""
         context, self._context, self._page, self._session = self._context, None, None, None
         if context is not None and self.browser.is_connected:
             with contextlib.suppress(GuardTimeout, PlaywrightError):
-                await self._soon(context.close(), "BrowserContext.close", page_matters=False)
+                closing = asyncio.shield(self._closer(context.close(), "BrowserContext.close"))
+                await self._soon(closing, "BrowserContext.close", page_matters=False)
+
+    def _closer(self, closing: Awaitable[None], what: str) -> asyncio.Task[None]:
+        """Close something beside the work: it may take long on a busy machine, and cancelled it would stay open."""
+
+        async def close() -> None:
+            with contextlib.suppress(BrowserLayerError, PlaywrightError):
+                await self._guard(closing, what)
+
+        task = asyncio.get_running_loop().create_task(close())
+        self._closers.add(task)
+        task.add_done_callback(self._closers.discard)
+        return task
 
     async def _guard(self, awaitable: Awaitable[T], what: str) -> T:
-        return await guard(awaitable, deadline=self._options.operation_timeout, gone=self.browser.mortal, what=what)
+        return await guard(awaitable, deadline=self._options.launch_timeout, gone=self.browser.mortal, what=what)
 
     async def _soon(self, awaitable: Awaitable[T], what: str, *, page_matters: bool = True) -> T:
         gone = self.gone if page_matters else self.browser.mortal
@@ -245,10 +257,4 @@ class PageSlot:
     def _limit_popups(self, popup: Page) -> None:
         if self._page is None or self._context is None or len(self._context.pages) <= 1 + MAX_POPUPS:
             return
-        task = asyncio.get_running_loop().create_task(self._close_popup(popup))
-        self._closers.add(task)
-        task.add_done_callback(self._closers.discard)
-
-    async def _close_popup(self, popup: Page) -> None:
-        with contextlib.suppress(GuardTimeout, PageGone, PlaywrightError):
-            await self._soon(popup.close(), "Page.close", page_matters=False)
+        self._closer(popup.close(), "Page.close")

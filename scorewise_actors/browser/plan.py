@@ -12,8 +12,8 @@ import attrs
 
 from scorewise_actors.browser.taint import Taint, taint_of
 
-MARGIN = 2.0
-"""Seconds added to Playwright's own timeout of a call: while the driver answers, its TimeoutError comes first."""
+MARGIN = 5.0
+"""Seconds added to Playwright's own timeout of a call: a driver that answers at all, if slowly, tells it first."""
 
 TRANSFER_SECONDS = 600.0
 """For calls that wait until a whole download is there. A dead browser ends them at once, a frozen one with its
@@ -64,7 +64,7 @@ class Plan:
         if self.has_timeout:
             asked = args[0] if self.name == "wait_for_timeout" and args else kwargs.get("timeout")
             if asked is not None:
-                seconds = asked.total_seconds() if isinstance(asked, dt.timedelta) else asked / 1000
+                seconds = seconds_of(asked)
                 return seconds + MARGIN if seconds or self.name == "wait_for_timeout" else None
         if self.allowance is Allowance.TRANSFER:
             return TRANSFER_SECONDS
@@ -78,7 +78,12 @@ def _typing_seconds(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
     """``keyboard.type(text, delay=ms)`` takes its time by request."""
     delay = kwargs.get("delay")
     text = args[0] if args else kwargs.get("text")
-    return len(text) * delay / 1000 if isinstance(text, str) and isinstance(delay, (int, float)) else 0.0
+    return len(text) * seconds_of(delay) if isinstance(text, str) and delay is not None else 0.0
+
+
+def seconds_of(duration: float | dt.timedelta) -> float:
+    """Playwright's durations, milliseconds or timedelta, in seconds."""
+    return duration.total_seconds() if isinstance(duration, dt.timedelta) else duration / 1000
 
 
 _plans: dict[tuple[type, str], Plan] = {}

@@ -45,8 +45,9 @@ class BrowserHome:
         """Remove the folder and the profile. What cannot be removed now is left for a later :func:`sweep_profiles`."""
         if self.profile is not None and self.profile.name.startswith(_PROFILE_PREFIX):
             shutil.rmtree(self.profile, ignore_errors=True)
-        if self.profile is None or not self.profile.exists():
-            shutil.rmtree(self.path, ignore_errors=True)
+            if self.profile.exists():
+                return  # the folder is what tells the next one about it
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def _write(self, browser: ProcessIdentity | None) -> None:
         facts = {

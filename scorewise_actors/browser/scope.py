@@ -19,7 +19,7 @@ from scorewise_actors.browser.errors import BrowserLayerError, GuardTimeout, Pag
 from scorewise_actors.browser.gone import Gone
 from scorewise_actors.browser.guard import guard
 from scorewise_actors.browser.guarded import Guarded, GuardedEvent
-from scorewise_actors.browser.plan import Plan
+from scorewise_actors.browser.plan import Plan, seconds_of
 from scorewise_actors.browser.taint import Taint
 
 T = TypeVar("T")
@@ -135,12 +135,12 @@ class Scope:
         elif name == "route":
             self._undo[target, "routes"] = functools.partial(target.unroute_all, behavior="ignoreErrors")
         elif name in {"set_default_timeout", "set_default_navigation_timeout"}:
-            self._set_default(target, name, (args[0] if args else kwargs["timeout"]) / 1000)
+            self._set_default(target, name, seconds_of(args[0] if args else kwargs["timeout"]))
         if name in {"on", "once", "expect_event", "wait_for_event"} and "dialog" in (*args[:1], kwargs.get("event")):
             self._answer_dialogs(target)
 
     def _set_default(self, target: Page | BrowserContext, name: str, seconds: float) -> None:
-        """Let our deadlines follow a handler's own defaults. A page's default timeout is also that of its navigations."""
+        """Let our deadlines follow a handler's own defaults. A page's default timeout holds for its navigations too."""
         if name == "set_default_timeout":
             self._operation = seconds
         if name == "set_default_navigation_timeout" or isinstance(target, Page):

@@ -7,20 +7,11 @@ has to be done is done where the exception is caught.
 
 import signal
 import threading
-import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from scorewise_actors.actors.scrape import ScrapeActor
-from scorewise_actors.system import ActorSystem
-from supervisors.exits import ExitKind, ExitReason
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_END_SECONDS = 5.0
-"""What an immediate end may take: time to kill the browsers, remove their profiles and close the journal."""
-_CANCEL_AGAIN = 0.25
-_AT_ONCE = ExitReason(ExitKind.KILLED, "stopped at once")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -56,22 +47,6 @@ class Interrupts:
             self.name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         elif self.count == 2:
             raise Interrupted("stopped at once; all that was acknowledged is recorded")
-
-
-def end_at_once(system: ActorSystem, seconds: float = _END_SECONDS) -> bool:
-    """Kill browsers and drivers, cancel handlers, stop the tree, all within ``seconds``. False if it did not end."""
-    runtime = system.runtime
-    if runtime is None:
-        return True
-    system.kill()
-    stopping = in_background(lambda: system.stop(seconds), "immediate end")
-    until = time.monotonic() + seconds
-    while stopping.is_alive() and time.monotonic() < until:
-        for ref in runtime.refs():  # again and again: a scraper may have been restarted since
-            if isinstance(ref.actor, ScrapeActor):
-                ref.actor.request_cancel(_AT_ONCE)
-        stopping.join(_CANCEL_AGAIN)
-    return runtime.ended.done()
 
 
 def in_background(work: Callable[[], object], name: str) -> threading.Thread:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from scorewise_actors.checkpoints import CheckpointError
-from scorewise_actors.cli.interrupt import Interrupted, Interrupts, end_at_once, in_background
+from scorewise_actors.cli.interrupt import Interrupted, Interrupts, in_background
 from scorewise_actors.cli.logs import log_restarts
 from scorewise_actors.cli.progress import Display, Pace, Snapshot
 from scorewise_actors.cli.tree_state import tree_state
@@ -78,7 +78,7 @@ def carry_out(system: ActorSystem, session: Session, display: Display, interrupt
     except Interrupted as stop:
         forget()
         last = Interrupted(f"{stop}; go on later with: {session.resume}")
-        last.stuck = not end_at_once(system)
+        last.stuck = not system.kill()
         raise last from None
 
 
@@ -91,7 +91,7 @@ class _Watch:
         self._session = session
         self._display = display
         self._interrupts = interrupts
-        self._source = handle._board.results
+        self._source = handle.recorded
         self._pace = Pace()
         self._pace.per_minute(handle.progress().finished, time.monotonic())
         self._stopping_since: float | None = None
@@ -177,6 +177,6 @@ class _Watch:
             seconds=self._handle.seconds,
             per_minute=self._pace.per_minute(progress.finished, now),
             restarts=self._handle.restarts,
-            tree=() if runtime is None else tree_state(runtime, self._handle._plan.path),
+            tree=() if runtime is None else tree_state(runtime, self._handle.path),
             stopping=self._stopping_since is not None,
         )
