@@ -1,8 +1,9 @@
 """Where work comes from: the contract of every frontier, and the one that lives in memory over the job's journal.
 
-The contract is ``swap(holder, completed, want, now) -> Swapped``: completed work for new work in one step. A lease
-carries a fencing token; a completion counts only with the newest token of its item, so that a scraper which was given
-up for dead can never complete what somebody else is doing by now. No actor, thread or clock in here.
+The contract is ``swap``: completed work for new work in one step, ``renew``: a holder is alive, and ``release``: it is
+not. A lease runs out unless it is renewed, and carries a fencing token; a completion counts only with the newest token
+of its item, so that a scraper which was given up for dead can never complete what somebody else is doing by now. No
+actor, thread or clock in here.
 """
 
 import heapq
@@ -25,6 +26,8 @@ from scorewise_actors.job import DeadLetter, Progress, Request
 from scorewise_actors.ledger import Tries
 from scorewise_actors.messages import Commit, Failed, Lease, Outcome, OutcomeSeen, Returned, Scraped
 
+LEASE_SECONDS = 30.0
+"""How long a lease is good for without being renewed."""
 POISON_CRASHES = 3
 """Crashes of an item's own page, or of its scraper, after which it is a dead letter."""
 POISON_SHARED = 6
@@ -57,6 +60,14 @@ class Frontier(Protocol):
         """The holder died: its leases return, or fail with ``failure`` if it is known to be their fault. ``alone``:
         the item crashed its own scraper (True), died with others (False), or nothing is to blame (None).
         """
+        ...
+
+    def renew(self, holder: str, now: float) -> None:
+        """The holder lives: its leases are good for another ``LEASE_SECONDS``."""
+        ...
+
+    def expired(self, now: float) -> frozenset[str]:
+        """Holders of leases that have run out."""
         ...
 
     def committed(self, items: Iterable[int]) -> None:
@@ -107,6 +118,8 @@ class MemoryFrontier:
         self._delayed: list[tuple[float, int]] = []
         self._parked: dict[str, float] = {}
         self._leases: dict[int, tuple[Lease, str]] = {}
+        self._renewed: dict[str, float] = {}
+        """When each holder was last heard of, monotonic seconds."""
         self._tokens = itertools.count(1)
         self._committing: dict[int, str] = {}
         self._retries = 0
@@ -131,6 +144,7 @@ class MemoryFrontier:
     def swap(self, holder: str, completed: Iterable[Outcome], want: int, now: float) -> Swapped:
         commits: list[Commit] = []
         seen: list[OutcomeSeen] = []
+        self._renewed[holder] = now
         for outcome in completed:
             lease, _ = self._leases.get(outcome.item, (None, ""))
             if lease is None or lease.token != outcome.token:
@@ -150,6 +164,7 @@ class MemoryFrontier:
     def release(self, holder: str, why: str, failure: Failure | None, alone: bool | None, now: float) -> Swapped:
         commits: list[Commit] = []
         seen: list[OutcomeSeen] = []
+        self._renewed.pop(holder, None)
         for item in [item for item, (_, by) in self._leases.items() if by == holder]:
             del self._leases[item]
             if failure is not None:
@@ -157,6 +172,13 @@ class MemoryFrontier:
             else:
                 self._give_back(item, why, alone, commits, seen)
         return Swapped((), tuple(commits), tuple(seen))
+
+    def renew(self, holder: str, now: float) -> None:
+        self._renewed[holder] = now
+
+    def expired(self, now: float) -> frozenset[str]:
+        holders = {holder for _, holder in self._leases.values()}
+        return frozenset(holder for holder in holders if now - self._renewed[holder] > LEASE_SECONDS)
 
     def committed(self, items: Iterable[int]) -> None:
         for item in items:

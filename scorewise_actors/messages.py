@@ -5,6 +5,7 @@ message               from               to                  meaning
 ====================  =================  ==================  ===================================================
 Swap                  ScrapeActor        FrontierActor       here is what became of my lease, give me work
 Lease                 FrontierActor      ScrapeActor         scrape this
+Renew                 ScrapeActor        FrontierActor       I am still at it
 AddRequests           JobHandle          FrontierActor       more items (asked: answers how many were new)
 CloseInput            JobHandle          FrontierActor       no more items will come from outside
 Drain                 JobHandle          FrontierActor       hand out nothing more, end when all leases are back
@@ -90,6 +91,14 @@ class Swap:
     incarnation: int
     completed: tuple[Outcome, ...] = ()
     want: int = 1
+
+
+@attrs.frozen
+class Renew:
+    """The scraper is alive and works on its lease."""
+
+    scraper: str
+    incarnation: int
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from loguru import logger
 
 from policies.failures import Failure
 from scorewise_actors.actors.checkpoint import Restore
@@ -18,6 +19,7 @@ from scorewise_actors.messages import (
     Committed,
     Drain,
     Outcome,
+    Renew,
     Returned,
     StorageTrouble,
     Swap,
@@ -28,12 +30,17 @@ from supervisors.actor import NO_REPLY
 from supervisors.exits import ExitKind, ExitReason, end_actor
 from supervisors.loop_watchdog import BLOCKED_LOOP
 from supervisors.signals import Down, Signal, Timeout
+from supervisors.spec import Ladder
 from supervisors.thread_actor import ThreadActor
 
 if TYPE_CHECKING:
     from supervisors.timer import Timer
 
 _DUE = "due"
+_PATROL = "patrol"
+_PATROL_EVERY = 5.0
+"""Seconds between two looks for leases that have run out."""
+_STUCK = Ladder(stop=0.0)
 
 
 class FrontierActor(ThreadActor):
@@ -57,6 +64,7 @@ class FrontierActor(ThreadActor):
         self._limit: int | None = None
         self._storage_down = False
         self._timer: Timer | None = None
+        self._patrolled = 0.0
 
     @property
     def frontier(self) -> MemoryFrontier:
@@ -75,6 +83,8 @@ class FrontierActor(ThreadActor):
             epoch=time.time() - time.monotonic(),
         )
         self._board.progress = self.frontier.progress()
+        self._patrolled = time.monotonic()
+        self.signal_at(self._patrolled + _PATROL_EVERY, Timeout(_PATROL))
 
     # ------------------------------------------------------------------------------------------ what comes in
 
@@ -83,6 +93,9 @@ class FrontierActor(ThreadActor):
         match message:
             case Swap(scraper, incarnation, completed, want):
                 self._swap(scraper, incarnation, completed, want)
+            case Renew(scraper, incarnation):
+                self.frontier.renew(_holder(scraper, incarnation), time.monotonic())
+                return None
             case Committed(items):
                 self.frontier.committed(items)
             case AddRequests(requests):
@@ -108,6 +121,8 @@ class FrontierActor(ThreadActor):
                 self._holders.pop(holder, None)
                 self._carry_out(self.frontier.release(holder, str(reason), *_blame(reason), time.monotonic()))
                 self._settle()
+            case Timeout(token) if token == _PATROL:
+                self._patrol()
             case Timeout():
                 self._timer = None
                 self._settle()
@@ -181,6 +196,21 @@ class FrontierActor(ThreadActor):
             self._timer = None
         if due is not None and self._hungry:
             self._timer = self.signal_at(due, Timeout(_DUE))
+
+    def _patrol(self) -> None:
+        """End scrapers that hold a lease and are not heard of, whatever they are stuck in; that returns the lease."""
+        now = time.monotonic()
+        on_time = now - self._patrolled < 2 * _PATROL_EVERY  # else this very process stood still: nobody's fault
+        self._patrolled = now
+        for holder in self.frontier.expired(now):
+            actor = self.runtime.ref(self._holders[holder]).actor
+            if not on_time:
+                self.frontier.renew(holder, now)
+            elif actor is not None and _holder(actor.path, actor.incarnation) == holder:
+                logger.error("{} holds a lease that ran out and is ended", actor.path)
+                self.frontier.renew(holder, now)  # the ladder takes its time, one is enough
+                self.runtime.kill(actor, _STUCK, ExitReason(ExitKind.KILLED, "its lease ran out"))
+        self.signal_at(now + _PATROL_EVERY, Timeout(_PATROL))
 
     def _end(self, verdict: Verdict) -> None:
         end_actor(self._board.decide(verdict), verdict.outcome)

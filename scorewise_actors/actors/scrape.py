@@ -1,6 +1,7 @@
 """ScrapeActor: one page slot. Asks for a lease when it is free, runs the handler on it, reports what came of it."""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -10,8 +11,9 @@ from policies.failures import Failure
 from scorewise_actors.browser.errors import BrowserLayerError
 from scorewise_actors.browser.failures import diagnose
 from scorewise_actors.errors import HandlerRaisedBaseException, HandlerTimeout, HttpStatusError
+from scorewise_actors.frontier import LEASE_SECONDS
 from scorewise_actors.job import ScrapeContext
-from scorewise_actors.messages import Failed, Lease, Outcome, Returned, Scraped, Swap
+from scorewise_actors.messages import Failed, Lease, Outcome, Renew, Returned, Scraped, Swap
 from scorewise_actors.plan import BrowserCell, JobPlan
 from supervisors.async_actor import AsyncActor
 from supervisors.exits import ActorExit, ExitKind, ExitReason, Killed
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from scorewise_actors.browser.chromium import Browser
     from scorewise_actors.browser.pages import PageSlot
 
+_OVERHEAD = 60.0
+"""Seconds that everything around the handler may take: a slot, a page, the diagnosis of a failure."""
 _CANCEL_GRACE = 2.0
 """Seconds that a handler which ran out of time is given to end by its cancellation."""
 
@@ -54,7 +58,11 @@ class ScrapeActor(AsyncActor):
     async def on_receive(self, message: Any) -> Any:
         if not isinstance(message, Lease):
             return super().on_receive(message)
-        outcome = await self._scrape(message)
+        renewing = self.spawn(self._renew())
+        try:
+            outcome = await self._scrape(message)
+        finally:
+            renewing.cancel()
         browser_lives = self._browser is not None and not any(gone.is_set for gone in self._browser.mortal)
         # without its browser this actor only waits for its supervisor, which is about to replace both
         self._swap(outcome, want=1 if browser_lives else 0)
@@ -123,6 +131,13 @@ class ScrapeActor(AsyncActor):
         failure = Failure.from_exception(error, url=lease.request.url, **facts)
         logger.debug("{} failed: {}", lease.request.url, failure.message)
         return Failed(lease.item, lease.token, failure)
+
+    async def _renew(self) -> None:
+        """Keep the lease alive beside the work, but not for ever: after that this actor must be stuck."""
+        end = time.monotonic() + self._plan.config.request_handler_timeout + _OVERHEAD
+        while time.monotonic() < end:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            self.runtime.ref(self._plan.frontier).tell(Renew(self.path, self.incarnation))
 
     # ------------------------------------------------------------------------------------------------- the slot
 

@@ -29,7 +29,7 @@ from scorewise_actors.browser.profiles import BrowserHome
 
 _MARGIN = 2.0  # Playwright's own launch timeout comes first: its error says more than ours
 _CONNECT_SECONDS = 5.0
-_LONGEST_TEMPORARY_PATH = 55  # Chromium makes a socket 50 characters further down, and a socket's path ends at 107
+_LONGEST_TEMPORARY_PATH = 60  # Chromium makes a socket 45 characters further down, and a socket's path ends at 107
 _FOLDERS = [
     name
     for name in ("artifacts_dir", "downloads_path", "traces_dir")  # the first is newer than Playwright 1.49

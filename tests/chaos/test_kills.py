@@ -1,5 +1,6 @@
 """Real signals to real processes in mid-run: nothing is lost, nothing is recorded twice, nobody pays for it."""
 
+import asyncio
 import os
 import signal
 
@@ -144,3 +145,30 @@ def test_a_browser_is_renewed_under_load_without_a_pause(system, healthy_site):
     )
     report = check(handle, 40)
     assert (report.restarts, report.retries) == (0, 0)
+
+
+def test_a_scraper_that_is_not_heard_of_loses_its_lease_and_its_life(system, healthy_site, monkeypatch):
+    """Stuck in code without a deadline: the lease runs out, the scraper is ended, its successor does the item."""
+    from scorewise_actors import frontier
+    from scorewise_actors.actors import frontier as frontier_actor
+    from scorewise_actors.actors.scrape import ScrapeActor
+
+    stuck = []
+    scrape = ScrapeActor._scrape
+
+    async def scrape_or_hang(self, lease):
+        if not stuck:
+            stuck.append(lease.request.url)
+            await asyncio.get_running_loop().create_future()
+        return await scrape(self, lease)
+
+    async def silent(_self):
+        return None
+
+    monkeypatch.setattr(ScrapeActor, "_scrape", scrape_or_hang)
+    monkeypatch.setattr(ScrapeActor, "_renew", silent)
+    monkeypatch.setattr(frontier, "LEASE_SECONDS", 3.0)
+    monkeypatch.setattr(frontier_actor, "_PATROL_EVERY", 0.5)
+    report = system.run_blocking("stuck", match_urls(healthy_site, 6), visit)
+    assert (report.done, report.lost) == (6, 0)
+    assert report.restarts_by_actor == {"scrape": 1}

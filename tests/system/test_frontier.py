@@ -1,0 +1,216 @@
+"""The frontier's contract, without actors, threads or a clock: leases, tokens, tries, poison, parking."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.backoff import Backoff
+from policies.classify import FailureClassifier
+from policies.failures import Failure
+from policies.retry import RetryPolicy
+from scorewise_actors import ledger
+from scorewise_actors.checkpoints.ops import State
+from scorewise_actors.frontier import LEASE_SECONDS, POISON_CRASHES, POISON_SHARED, MemoryFrontier
+from scorewise_actors.job import Request
+from scorewise_actors.messages import Failed, Returned, Scraped
+
+URLS = [f"http://site{n % 2}.test/page/{n}" for n in range(6)]
+RETRY = RetryPolicy(max_attempts=3, backoff=Backoff(base_delay=1.0, jitter=0.0))
+DOWN = Failure("Error", "Page.goto: net::ERR_CONNECTION_REFUSED")
+
+
+class Journal:
+    """Carries out commits on a journal state in memory, and acknowledges them."""
+
+    def __init__(self):
+        self.state = State()
+        for op in ledger.opening(self.state.root, 0.0):
+            self.state.change(op)
+        self.frontier = self.open()
+
+    def open(self):
+        self.frontier = MemoryFrontier(
+            self.state.root, retry=RETRY, classifier=FailureClassifier(), rng=random.Random(1), epoch=0.0
+        )
+        return self.frontier
+
+    def record(self, swapped):
+        for commit in swapped.commits:
+            for op in commit.ops:
+                self.state.change(op)
+            self.frontier.committed(commit.items)
+        return swapped
+
+    def add(self, urls):
+        count, commit = self.frontier.add([Request(url) for url in urls])
+        if commit is not None:
+            for op in commit.ops:
+                self.state.change(op)
+        return count
+
+    def swap(self, holder="a", *completed, want=1, now=0.0):
+        return self.record(self.frontier.swap(holder, completed, want, now))
+
+    def lease(self, holder="a", now=0.0):
+        (lease,) = self.swap(holder, now=now).leases
+        return lease
+
+    def audit(self):
+        return ledger.audit(self.state.root)
+
+
+@pytest.fixture
+def journal():
+    journal = Journal()
+    journal.add(URLS)
+    return journal
+
+
+def test_each_item_is_leased_to_one_holder_at_a_time(journal):
+    """Six items, six leases, and no seventh."""
+    leases = journal.swap(want=10).leases
+    assert sorted(lease.item for lease in leases) == list(range(6))
+    assert journal.swap("b").leases == ()
+
+
+def test_results_done_mark_and_found_requests_travel_in_one_commit(journal):
+    """All of it is durable, or none."""
+    lease = journal.lease()
+    swapped = journal.swap("a", Scraped(lease.item, lease.token, ("{}",), (Request("http://site0.test/new"),)), want=0)
+    (commit,) = swapped.commits
+    assert len(commit.ops) == 2
+    assert commit.items == (lease.item,)
+    assert journal.audit().enqueued == 7
+
+
+def test_a_completion_with_an_old_token_does_not_count(journal):
+    """A scraper that was given up for dead cannot complete what somebody else has by now."""
+    old = journal.lease("zombie")
+    journal.record(journal.frontier.release("zombie", "gone", None, None, 0.0))
+    new = journal.lease("b")
+    assert new.item == old.item
+    assert new.token > old.token
+    assert journal.swap("zombie", Scraped(old.item, old.token, ("late",), ()), want=0).commits == ()
+    journal.swap("b", Scraped(new.item, new.token, ("right",), ()), want=0)
+    assert journal.state.root["outcomes"] == [[old.item, "done", 1, ["right"]]]
+
+
+def test_a_failed_item_waits_and_is_given_up_after_its_tries(journal):
+    """Three tries with 1 and 2 seconds between them, then a dead letter with class, attempts and message."""
+    now = 0.0
+    journal.swap("others", want=5)
+    for wait in (1.0, 2.0, None):
+        lease = journal.lease(now=now)
+        journal.swap("a", Failed(lease.item, lease.token, DOWN), want=0, now=now)
+        if wait is not None:
+            assert journal.frontier.next_due() == now + wait
+            assert journal.swap("a", now=now + wait - 0.1).leases == ()
+            now += wait
+    (letter,) = journal.audit().dead
+    assert (letter.attempts, letter.error_type, letter.category) == (3, "Error", "network")
+    assert "ERR_CONNECTION_REFUSED" in letter.message
+
+
+def test_the_tries_of_an_item_survive_a_restart(journal):
+    """A frontier that reloads from the journal goes on counting where the last one was."""
+    lease = journal.lease()
+    journal.swap("a", Failed(lease.item, lease.token, DOWN), want=0)
+    journal.open()
+    again = journal.lease()
+    assert (again.item, again.attempt) == (lease.item, 2)
+
+
+def test_machinery_that_fails_costs_no_attempt_until_the_item_is_poison(journal):
+    """Its own crashes weigh more than those it shares with others; ending on purpose weighs nothing."""
+    for alone, limit in ((True, POISON_CRASHES), (False, POISON_SHARED)):
+        item = None
+        for _ in range(limit):
+            leases = journal.swap(want=6).leases
+            item = leases[0].item if item is None else item
+            for lease in leases:
+                mine = lease.item == item
+                back = Returned(lease.item, lease.token, "crash", alone=alone if mine else None)
+                journal.swap("a", back, want=0)
+                assert lease.attempt == 1
+        assert [letter.error_type for letter in journal.audit().dead][-1:] == ["PoisonItem"]
+    assert len(journal.audit().dead) == 2
+
+
+def test_a_host_that_asks_for_a_long_pause_is_left_alone_and_others_go_on(journal):
+    """Retry-After above the cap parks the host and gives the try back."""
+    lease = journal.lease()
+    busy = Failure("HttpStatusError", "HTTP status 429", status=429, headers={"Retry-After": "900"})
+    journal.swap("a", Failed(lease.item, lease.token, busy), want=0)
+    hosts = {lease.request.url.split("/")[2] for lease in journal.swap(want=6).leases}
+    assert hosts == {"site1.test"}
+    later = journal.swap(want=6, now=901.0).leases
+    assert {lease.attempt for lease in later} == {1}
+    assert len(later) == 3
+
+
+def test_a_lease_that_is_not_renewed_runs_out(journal):
+    """Renewing keeps it; silence for the lease time does not."""
+    journal.lease("alive")
+    journal.lease("silent")
+    journal.frontier.renew("alive", LEASE_SECONDS)
+    assert journal.frontier.expired(LEASE_SECONDS + 1) == {"silent"}
+    assert journal.frontier.expired(LEASE_SECONDS - 1) == set()
+
+
+def test_a_used_up_retry_budget_is_evidence_and_no_livelock():
+    """With everything failing the judge hears of it before the waits are over, and every item ends all the same."""
+    journal = Journal()
+    journal.add([f"http://site.test/{n}" for n in range(200)])
+    now, heard, spoken_at = 0.0, 0, None
+    while not journal.frontier.idle():
+        now += 0.1
+        for lease in journal.swap(want=4, now=now).leases:
+            swapped = journal.swap("a", Failed(lease.item, lease.token, DOWN), want=0, now=now)
+            heard += sum(seen.failed for seen in swapped.seen)
+            spoken_at = spoken_at or (now if heard >= 40 else None)
+        assert now < 1000
+    assert len(journal.audit().dead) == 200
+    assert spoken_at is not None
+    assert spoken_at < 10
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_happens_every_item_has_one_outcome_in_the_end(data):
+    """Random outcomes, deaths and reloads: nothing lost, nothing twice, and the frontier's counts are the journal's."""
+    journal = Journal()
+    journal.add(URLS)
+    held = {}
+    now = 0.0
+    for _ in range(data.draw(st.integers(0, 40))):
+        now += data.draw(st.sampled_from([0.0, 0.5, 3.0]))
+        step = data.draw(st.sampled_from(["lease", "done", "fail", "return", "die", "reload"]))
+        if step == "lease":
+            for lease in journal.swap("a", now=now).leases:
+                held[lease.item] = lease
+        elif step == "reload":
+            journal.open()
+            held.clear()
+        elif step == "die":
+            journal.record(journal.frontier.release("a", "died", None, data.draw(st.booleans()), now))
+            held.clear()
+        elif held:
+            lease = held.pop(data.draw(st.sampled_from(sorted(held))))
+            outcome = {
+                "done": Scraped(lease.item, lease.token, ("1",), ()),
+                "fail": Failed(lease.item, lease.token, DOWN),
+                "return": Returned(lease.item, lease.token, "crash", alone=data.draw(st.booleans())),
+            }[step]
+            journal.swap("a", outcome, want=0, now=now)
+    journal.open()
+    while not journal.frontier.idle():
+        now += 1.0
+        for lease in journal.swap("b", want=6, now=now).leases:
+            journal.swap("b", Scraped(lease.item, lease.token, ("1",), ()), want=0, now=now)
+    counted = journal.audit()
+    assert (counted.recorded_twice, counted.unknown, counted.pending) == (0, 0, frozenset())
+    assert counted.done + len(counted.dead) == counted.enqueued == 6
+    assert journal.frontier.progress().finished == 6
+    assert journal.state.root["tries"] == {}
