@@ -10,10 +10,12 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from scorewise_actors.browser.errors import BrowserGone, DriverGone, GoneError, GuardTimeout
-from scorewise_actors.browser.guard import SETTLE_SECONDS
 from scorewise_actors.browser.pages import PageSlot
 
 _NET_ERROR = re.compile(r"\bnet::(ERR_[A-Z0-9_]+)")
+_DEATHLIKE = re.compile(r"ERR_ABORTED|closed|crash|detached")
+_NOTICE_SECONDS = 1.0
+"""How long after such an error the notice of a death may come: on a loaded machine the crash event is this late."""
 _API = re.compile(r"^([A-Z][A-Za-z]*\.[a-z_]+): ")
 
 
@@ -64,8 +66,8 @@ async def diagnose(error: BaseException, slot: PageSlot) -> tuple[dict[str, Any]
     """``(failure_facts, is_infrastructure)``, after asking where needed; bounded by the heartbeat's deadline.
 
     When a call was not answered in time (by our deadline or Playwright's), the browser is asked for a heartbeat: that
-    tells a frozen browser from a slow site. When something closed, the notice that says what died is awaited for a
-    moment.
+    tells a frozen browser from a slow site. When something was closed or aborted, the notice that says what died is
+    awaited for a moment.
     """
     if isinstance(error, (GuardTimeout, PlaywrightTimeout)) and slot.browser.is_connected:
         try:
@@ -75,16 +77,18 @@ async def diagnose(error: BaseException, slot: PageSlot) -> tuple[dict[str, Any]
             return facts | {"deadline_exceeded": True}, True
         except GoneError:
             pass
-    elif isinstance(error, PlaywrightError) and slot.browser.is_connected and not slot.crashed:
+    elif isinstance(error, PlaywrightError) and _DEATHLIKE.search(str(error)):
         await _any_notice(slot)
     return failure_facts(error, slot), is_infrastructure(error, slot)
 
 
 async def _any_notice(slot: PageSlot) -> None:
     """Wait a moment for the death of page, browser or driver to be noticed."""
+    if any(gone.is_set for gone in slot.gone):
+        return
     waiting = [asyncio.ensure_future(gone.wait()) for gone in slot.gone]
     try:
-        await asyncio.wait(waiting, timeout=SETTLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waiting, timeout=_NOTICE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for waiter in waiting:
             waiter.cancel()

@@ -1,7 +1,6 @@
 """A small site on the loopback, one driver per module, and a census that nothing of a module's browsers is left."""
 
 import contextlib
-import glob
 import http.server
 import json
 import os
@@ -9,6 +8,7 @@ import socketserver
 import tempfile
 import threading
 import time
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
@@ -23,13 +23,17 @@ LEAVE_TRACES = """
 document.cookie = 'crumb=1; path=/';
 localStorage.crumb = 1; sessionStorage.crumb = 1; window.name = 'crumb';
 history.pushState(null, '', '#a'); history.pushState(null, '', '#b');
-const later = () => { document.cookie = 'late=1; path=/'; localStorage.late = 1; };
-setInterval(later, 1);
+setInterval(() => { document.cookie = 'late=1; path=/'; localStorage.late = 1; }, 1);
 const ready = indexedDB.open('crumbs', 1);
 ready.onupgradeneeded = () => ready.result.createObjectStore('s');
 ready.onsuccess = async () => {
   ready.result.close();
   await (await caches.open('crumbs')).put('/crumb', new Response('x'));
+  await (await navigator.storage.getDirectory()).getFileHandle('crumb', {create: true});
+  if (window === top) {
+    await navigator.serviceWorker.register('/worker.js');
+    await navigator.serviceWorker.ready;
+  }
   window.traces = true;
 };
 """
@@ -37,6 +41,8 @@ ready.onsuccess = async () => {
 SEE_TRACES = """async () => ({
   cookie: document.cookie, local: {...localStorage}, session: {...sessionStorage}, name: window.name,
   databases: (await indexedDB.databases()).map(d => d.name), caches: await caches.keys(), history: history.length,
+  files: await Array.fromAsync((await navigator.storage.getDirectory()).keys()),
+  workers: (await navigator.serviceWorker.getRegistrations()).length,
 })"""
 
 
@@ -75,7 +81,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.hits[url.path] = self.server.hits.get(url.path, 0) + 1
             self.server.changed.notify_all()
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
-        getattr(self, "page_" + url.path.strip("/").partition("/")[0].replace("-", "_"), self.page_)(query)
+        name = url.path.strip("/").replace(".", "_")
+        getattr(self, f"page_{name}", self.page_)(query)
 
     def answer(self, body, status=200, kind="text/html; charset=utf-8", **headers):
         data = body if isinstance(body, bytes) else body.encode()
@@ -89,11 +96,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def page_(self, query):
-        self.answer("<title>plain</title><h1>plain</h1><a id=next href='/status?code=404&body=gone'>next</a><input id=i>")
+        self.answer(
+            "<title>plain</title><h1>plain</h1><a id=next href='/status?code=404&body=gone'>next</a><input id=i>"
+        )
 
     def page_hang(self, query):
         self.server.release.wait(120)
         self.answer("late")
+
+    def page_slow(self, query):
+        time.sleep(0.3)
+        self.answer("slow")
 
     def page_status(self, query):
         self.answer(query.get("body", ""), int(query["code"]), Retry_After="7")
@@ -103,7 +116,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def page_traces(self, query):
         frame = f"<iframe src='{self.server.other}/traces?inner=1'></iframe>" if "inner" not in query else ""
-        self.answer(f"{frame}<script>{LEAVE_TRACES}</script>", Set_Cookie="secret=1; HttpOnly; Path=/")
+        # a browser that keeps storage from frames of other sites throws there
+        script = f"try {{ {LEAVE_TRACES} }} catch (denied) {{ window.traces = true; }}"
+        self.answer(f"{frame}<script>{script}</script>", Set_Cookie="secret=1; HttpOnly; Path=/")
+
+    def page_worker_js(self, query):
+        self.answer("onfetch = () => {}", kind="text/javascript")
 
     def page_cookies(self, query):
         self.answer(json.dumps(self.headers.get("Cookie", "")), kind="application/json")
@@ -155,9 +173,9 @@ def own_processes():
 def own_homes():
     """Folders of browsers that this process owns, and profiles named in them."""
     homes = set()
-    for path in glob.glob(os.path.join(tempfile.gettempdir(), "scorewise-browser-*", "owner.json")):
-        with contextlib.suppress(OSError, ValueError), open(path) as file:
-            if json.load(file)["owner"][0] == os.getpid():
+    for path in Path(tempfile.gettempdir()).glob("scorewise-browser-*/owner.json"):
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(path.read_text())["owner"][0] == os.getpid():
                 homes.add(path)
     return homes
 

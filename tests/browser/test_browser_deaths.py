@@ -1,4 +1,4 @@
-"""Kill and freeze real browsers and drivers in the middle of calls: nothing hangs, everyone learns who died, nothing is left."""
+"""Kill and freeze real browsers and drivers in the middle of calls: nothing hangs, nothing is left."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ import signal
 import psutil
 import pytest
 
+from scorewise_actors.browser import chromium, plan
 from scorewise_actors.browser.chromium import Browser
 from scorewise_actors.browser.driver import Driver
 from scorewise_actors.browser.errors import BrowserGone, BrowserNotFound, DriverGone, GuardTimeout, PageGone
@@ -97,7 +98,7 @@ async def test_the_browser_next_to_it_does_not_notice(driver, browser, site):
 
 
 async def test_a_frozen_browser_is_noticed_and_leaves_nothing(browser, site):
-    """SIGSTOP: the heartbeat fails in bounded time; kill and close remove stopped processes and the profile."""
+    """SIGSTOP: the heartbeat fails in bounded time; kill and close remove stopped processes and profile."""
     _, page = await busy_slot(browser, site)
     assert await browser.heartbeat() >= 0
     assert browser.responsive
@@ -111,6 +112,19 @@ async def test_a_frozen_browser_is_noticed_and_leaves_nothing(browser, site):
     assert isinstance(await ends(call), BrowserGone)
     await browser.close()
     assert left_of(browser) == []
+
+
+async def test_a_heartbeat_that_is_answered_with_an_error_is_a_death(driver, browser):
+    """Whoever beats hears nothing but the layer's own errors, also when Playwright's session is closed."""
+    await browser._session.detach()
+    with pytest.raises(BrowserGone, match="answers with an error"):
+        await browser.heartbeat()
+    assert browser.gone.is_set
+    polite = await Driver.start()
+    await polite.playwright.stop()
+    with pytest.raises(DriverGone):
+        await polite.heartbeat()
+    await polite.stop()
 
 
 async def test_without_the_guard_a_frozen_browser_really_holds_its_callers(browser, site):
@@ -130,7 +144,7 @@ async def test_without_the_guard_a_frozen_browser_really_holds_its_callers(brows
 
 
 async def test_a_killed_renderer_costs_its_page_only(browser, site):
-    """SIGKILL of a renderer: PageGone or Playwright's own crash error, the slot knows, the next item gets a new page."""
+    """SIGKILL of a renderer: PageGone or Playwright's crash error, the slot knows, the next item gets a new page."""
     other, other_page = await busy_slot(browser, site)
     before = {pid for pid, kind in (await browser.pids()).items() if kind == "renderer"}
     slot = await browser.new_page_slot()
@@ -159,7 +173,7 @@ async def test_a_killed_renderer_costs_its_page_only(browser, site):
 
 @pytest.mark.parametrize("call", ["goto", "evaluate", "new page in the context"])
 async def test_a_killed_driver_is_known_to_be_the_driver(site, call):
-    """SIGKILL of node: Playwright fires no event and claims to be connected; the pid watch and the guard know better."""
+    """SIGKILL of node: Playwright fires no event and claims to be connected; the pid watch knows better."""
     driver = await Driver.start()
     browser = await Browser.launch(driver)
     _, page = await busy_slot(browser, site)
@@ -182,12 +196,14 @@ async def test_a_killed_driver_is_known_to_be_the_driver(site, call):
     await driver.stop()
 
 
-async def test_a_frozen_driver_is_noticed_and_leaves_nothing(site):
+async def test_a_frozen_driver_is_noticed_and_leaves_nothing(site, monkeypatch):
     """SIGSTOP of node: only deadlines of our own help, then the kill releases every caller."""
     driver = await Driver.start()
     assert await driver.heartbeat() >= 0
-    browser = await Browser.launch(driver, BrowserOptions(navigation_timeout=0.2, operation_timeout=0.3))
+    browser = await Browser.launch(driver)
     slot, page = await busy_slot(browser, site)
+    page.set_default_navigation_timeout(200)
+    monkeypatch.setattr(plan, "MARGIN", 0.3)
     os.kill(driver.pid, signal.SIGSTOP)
     bare = asyncio.ensure_future(slot._page.goto(site.url, timeout=200))
     with pytest.raises(GuardTimeout, match=r"Driver\.heartbeat"):
@@ -240,12 +256,12 @@ async def test_a_launch_that_fails_leaves_nothing(driver, tmp_path):
     """A program that is no browser, one that exits, a browser that is not there, a launch that is cancelled."""
     before = children(driver.pid)
     silent = tmp_path / "silent"
-    silent.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo Chromium 1 && exit\nexec sleep 1000\n")
+    silent.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Chromium 1 && exit\nexec sleep 1000\n')
     silent.chmod(0o755)
     with pytest.raises(Exception, match="Timeout"):
         await Browser.launch(driver, BrowserOptions(executable=str(silent), launch_timeout=0.5))
     exits = tmp_path / "exits"
-    exits.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo Chromium 1\n")
+    exits.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Chromium 1\n')
     exits.chmod(0o755)
     with pytest.raises(Exception, match="closed"):
         await Browser.launch(driver, BrowserOptions(executable=str(exits)))
@@ -263,9 +279,33 @@ async def test_a_launch_that_fails_leaves_nothing(driver, tmp_path):
     assert set(children(driver.pid)) <= set(before)
 
 
-async def test_close_is_for_every_state(browser):
-    """Twice, and after the browser was killed from another thread."""
-    await asyncio.to_thread(browser.kill)
-    await browser.close()
+@pytest.mark.parametrize("state", ["well", "killed in a thread", "frozen", "one renderer frozen"])
+async def test_close_is_for_every_state(browser, site, state):
+    """Nothing is left, and no close takes the 30 seconds that Playwright would."""
+    slot, _ = await busy_slot(browser, site)
+    if state == "killed in a thread":
+        await asyncio.to_thread(browser.kill)
+    elif state != "well":
+        for pid, kind in (await browser.pids()).items():
+            if state == "frozen" or kind == "renderer":
+                os.kill(pid, signal.SIGSTOP)
+    await asyncio.wait_for(browser.close(), 15)
+    await slot.close()
     await browser.close()
     assert left_of(browser) == []
+
+
+async def test_a_browser_whose_process_cannot_be_found_is_not_left_running(driver, monkeypatch):
+    """It runs, but it cannot be watched: the launch fails and takes the browser along."""
+    before = set(children(driver.pid))
+
+    async def lost(*_):
+        raise RuntimeError("no such process")
+
+    monkeypatch.setattr(chromium, "_main_process", lost)
+    with pytest.raises(RuntimeError, match="no such process"):
+        await Browser.launch(driver)
+    deadline = asyncio.get_running_loop().time() + 30
+    while set(children(driver.pid)) - before and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.01)
+    assert set(children(driver.pid)) <= before

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -122,13 +123,13 @@ async def test_a_process_that_is_dead_already_gives_notice_at_once():
 
 async def test_a_cancelled_watch_gives_no_notice_and_holds_no_descriptor(sleeper):
     """After cancel() the process may die unnoticed, and the pidfd is closed."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     gone = Gone(BrowserGone)
     watch = watch_pid(sleeper.pid, gone, "it ended")
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
     watch.cancel()
     watch.cancel()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     sleeper.kill()
     sleeper.wait()
     await asyncio.sleep(0)

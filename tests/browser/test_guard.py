@@ -126,7 +126,7 @@ async def test_target_closed_waits_a_moment_for_the_notice():
     gone = Gone(DriverGone)
 
     async def call():
-        asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, gone.set, "pidfd")
+        asyncio.get_running_loop().call_later(0.01, gone.set, "pidfd")
         raise TargetClosedError
 
     with pytest.raises(DriverGone):

@@ -15,7 +15,17 @@ from scorewise_actors.browser.pages import MAX_POPUPS, PageSlot
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CLEAN = {"cookie": "", "local": {}, "session": {}, "name": "", "databases": [], "caches": [], "history": 2}
+CLEAN = {
+    "cookie": "",
+    "local": {},
+    "session": {},
+    "name": "",
+    "databases": [],
+    "caches": [],
+    "files": [],
+    "workers": 0,
+    "history": 2,
+}
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -25,7 +35,7 @@ async def slots(shared_browser):
 
     async def open_slot(**options):
         slot = PageSlot(shared_browser)
-        slot._options = BrowserOptions(**options)
+        slot._options = BrowserOptions(**{"close_timeout": 30.0, **options})
         await slot.open()
         opened.append(slot)
         return slot
@@ -33,13 +43,14 @@ async def slots(shared_browser):
     yield open_slot
     for slot in opened:
         await slot.close()
+        await asyncio.gather(*slot._closers)
     assert shared_browser.raw.contexts == []
 
 
 async def leave_traces(page, site):
     await page.goto(site.url + "/traces")
     for frame in page.frames:
-        await frame.wait_for_function("window.traces && localStorage.late")
+        await frame.wait_for_function("window.traces && (window !== top || localStorage.late)")
 
 
 async def traces_seen_by(page, site, see_traces):
@@ -54,7 +65,7 @@ async def traces_seen_by(page, site, see_traces):
 
 
 async def test_a_reset_page_leaks_nothing(slots, site, see_traces):
-    """Cookies (HttpOnly too), storages, databases, caches, window.name, history, timers that write on: all gone, same page."""
+    """Cookies, storages, databases, caches, window.name, history, timers that write on: gone, on the same page."""
     slot = await slots()
     await leave_traces(await slot.fresh(), site)
     page = await slot.fresh()
@@ -201,7 +212,7 @@ async def test_listeners_routes_and_timeouts_of_an_item_go_with_it(slots, site):
     await page.goto(site.url)
     assert await page.title() == "plain"
     await page.goto(site.url + "/cookies")
-    await page.wait_for_timeout(100)  # longer than the default of the item before
+    await page.goto(site.url + "/slow")  # slower than the default timeout of the item before
     assert heard == []
 
 
@@ -234,7 +245,7 @@ async def test_what_cannot_be_undone_costs_a_new_page_or_context(slots, site, ch
 
 
 async def test_dialogs_never_block(slots, site):
-    """Nobody listens: dismissed at once. A listener answers: its answer counts. A listener forgets: dismissed after a while."""
+    """Nobody listens: dismissed at once. A listener answers: that counts. It forgets: dismissed after a while."""
     slot = await slots()
     page = await slot.fresh()
     await page.goto(site.url + "/dialog")
@@ -261,6 +272,7 @@ async def test_popups_are_few_and_end_with_the_item(slots, site):
     page = await slot.fresh()
     async with page.expect_popup() as popup:
         await page.goto(site.url + "/popups?n=2")
+    await (await popup.value).wait_for_load_state()
     assert await (await popup.value).title() == "plain"
     await page.goto(site.url + "/popups?n=12")
     async with asyncio.timeout(30):

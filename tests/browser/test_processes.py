@@ -1,6 +1,8 @@
 """Identity of processes: nothing but what was meant is killed."""
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -32,10 +34,8 @@ def family():
 
     yield start
     for leader in started:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(leader.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         leader.wait()
         leader.stdout.close()
 
@@ -114,8 +114,6 @@ def wait_gone(pid):
     except ProcessLookupError:
         return True
     try:
-        import select
-
         select.select([descriptor], [], [], 30)
         return gone(pid)
     finally:
