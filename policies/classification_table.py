@@ -51,7 +51,8 @@ _CONTROL_FLOW = (
 )
 
 _HANDLER_FAULTS = (
-    _final("not_serializable", _APPLICATION, Remedy.SKIP, _CONTENT, types={"NotSerializable"}, firm=True),
+    _final("not_serializable", _APPLICATION, Remedy.SKIP, _CONTENT, types={"CheckpointNotSerializable"}, firm=True),
+    _final("handler_raised", _APPLICATION, Remedy.SKIP, _CONTENT, types={"HandlerRaisedBaseException"}, firm=True),
     _final("handler_blocked_loop", _APPLICATION, Remedy.SKIP, _CONTENT, types={"HandlerBlockedLoop"}, firm=True),
 )
 

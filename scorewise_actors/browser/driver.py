@@ -7,7 +7,9 @@ watched from outside.
 
 import asyncio
 import contextlib
+import functools
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
@@ -46,7 +48,8 @@ class Driver:
         before = children(os.getpid())
         manager = async_playwright()
         try:
-            playwright = await guard(manager.start(), deadline=deadline, what="Driver.start")
+            with _own_session(asyncio.get_running_loop()):
+                playwright = await guard(manager.start(), deadline=deadline, what="Driver.start")
         except BaseException:
             _kill_driver_started_since(before)
             raise
@@ -102,6 +105,19 @@ class Driver:
         failed = getattr(transport, "on_error_future", None)
         if isinstance(failed, asyncio.Future) and failed.done() and not failed.cancelled():
             failed.exception()  # seen: a driver that was killed is no news to whoever killed it
+
+
+@contextlib.contextmanager
+def _own_session(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Processes that this loop starts meanwhile get a session of their own, out of reach of a terminal's Ctrl-C, which
+    would otherwise kill the driver under the pages that are to be finished. Playwright has no option for it.
+    """
+    exec_ = loop.subprocess_exec
+    loop.subprocess_exec = functools.partial(exec_, start_new_session=True)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del loop.subprocess_exec
 
 
 def _transport_of(manager: Any) -> Any:

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -57,12 +58,15 @@ def add_to(commands: Any) -> None:
 
 def execute(arguments: Namespace) -> ExitCode:
     """Print the jobs; exit code STORAGE if one cannot be read."""
-    plain = CheckpointStore(arguments.storage, None, writable=False)
-    rows = [_row(plain, info) for info in plain.jobs()]
+    storage = Path(arguments.storage).resolve()
+    rows: list[JobRow] = []
+    if storage.exists():  # before the first run there is none
+        plain = CheckpointStore(storage, None, writable=False)
+        rows = [_row(plain, info) for info in plain.jobs()]
     if arguments.json:
-        put(json.dumps({"storage": str(plain.path), "jobs": [attrs.asdict(row) for row in rows]}))
+        put(json.dumps({"storage": str(storage), "jobs": [attrs.asdict(row) for row in rows]}))
     else:
-        put(_table(rows) if rows else f"no jobs in {plain.path}")
+        put(_table(rows) if rows else f"no jobs in {storage}")
     return ExitCode.STORAGE if any(row.error for row in rows) else ExitCode.DONE
 
 

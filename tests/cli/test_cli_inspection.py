@@ -129,3 +129,11 @@ def test_installing_stops_at_the_first_command_that_brings_a_browser(tmp_path, m
     assert install([("false",)])
     browser.unlink()
     assert not install([("true",)])
+
+
+def test_a_folder_without_a_storage_has_no_jobs(capsys, monkeypatch, tmp_path):
+    """Before the first run there is no storage yet, which is no error, and looking does not make one."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["jobs", "--storage", "new"]) == ExitCode.DONE
+    assert capsys.readouterr().out == f"no jobs in {tmp_path / 'new'}\n"
+    assert not (tmp_path / "new").exists()

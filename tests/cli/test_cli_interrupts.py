@@ -137,6 +137,7 @@ def test_ctrl_c_on_a_terminal(workplace):
     assert "● driver-1/browser-1 scrapers 4/4" in text
     assert "stopping, Ctrl-C again ends at once" in text
     assert "job shop.scrape-urls: interrupted: Ctrl-C" in text
+    assert re.search(r"restarts +0\b", text), "the key reached the driver, and pages in hand were lost"
     assert shown.count(b"\x1b[?25l") == shown.count(b"\x1b[?25h") > 0  # the cursor is there again
     workplace.leaves_nothing()
 

@@ -82,7 +82,6 @@ CASES = {
     "no key": (wrong_key, (*RUN, "--no-encryption"), ExitCode.STORAGE, "no key was given"),
     "unknown job": (memo_missing, ("resume", "x"), ExitCode.USAGE, "no job 'x' in"),
     "no memo": (memo_missing, ("resume", "shop.scrape-urls"), ExitCode.USAGE, "not started by 'scorewise run'"),
-    "no storage": (None, ("jobs", "--storage", "gone"), ExitCode.STORAGE, "gone: No such file or directory"),
     "demo kill": (None, ("demo", "--kill", "cat"), ExitCode.USAGE, "'cat' is none of browser, driver"),
     "demo items": (None, ("demo", "--items", "0"), ExitCode.USAGE, "matches must be 1 to 100000, not 0"),
     "demo faults": (None, ("demo", "--faults", "1.5"), ExitCode.USAGE, "--faults must be a share from 0 to 1"),
