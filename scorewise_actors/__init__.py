@@ -7,9 +7,12 @@ actor, this process, the machine's power - run it again and no completed item is
         report = await system.run("shop-2026-11", urls, handler)
 """
 
+from loguru import logger
+
 from scorewise_actors import shadowing
 
 shadowing.check()
+logger.disable("scorewise_actors")  # a library is silent until its user says logger.enable("scorewise_actors")
 
 from scorewise_actors.browser.errors import BrowserNotFound
 from scorewise_actors.browser.options import BrowserOptions

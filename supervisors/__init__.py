@@ -9,6 +9,8 @@ a path now.
 from importlib.util import find_spec
 from pathlib import Path
 
+from loguru import logger
+
 _found = getattr(find_spec("policies"), "origin", None) or ""
 _ours = Path(__file__).resolve().parent.parent / "policies"
 if Path(_found).resolve().parent != _ours:
@@ -16,6 +18,8 @@ if Path(_found).resolve().parent != _ours:
         f"supervisors needs the package 'policies' that it was installed with ({_ours}), but Python finds "
         f"{_found or 'another folder of that name'} first; rename that, or take its parent off sys.path"
     )
+
+logger.disable("supervisors")  # a library is silent until its user says logger.enable("supervisors")
 
 from policies.restart import Intensity, RestartPolicy, RestartType, Strategy
 from supervisors.actor import NO_REPLY, Actor, current_actor
