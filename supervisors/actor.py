@@ -4,14 +4,18 @@ An actor is made in its supervisor's thread, started by the runtime, and ends ex
 decides it first: its own loop, or the kill ladder that abandons it.
 """
 
+import contextlib
 import itertools
+import math
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
 import pykka
+from loguru import logger
 from pykka._envelope import Envelope
 
 from supervisors.events import DeadLetter, ZombieEnded
@@ -19,6 +23,7 @@ from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.mailbox import is_stop_request
 from supervisors.signals import Down, Ready, Signal, Stop
+from supervisors.spec import Ladder
 from supervisors.timer import Timer
 
 if TYPE_CHECKING:
@@ -32,6 +37,9 @@ Watcher = Callable[[Signal], None]
 
 NO_REPLY: Any = object()
 """Returned by a handler that answers its asker later, through ``Actor.hold_reply``."""
+
+_RELEASE_WAIT = 0.5
+"""Seconds that the end of an abandoned actor waits for its ``release()``, so that its successor finds things freed."""
 
 
 def current_actor() -> "Actor | None":
@@ -62,6 +70,12 @@ class Actor(pykka.Actor):
     """True if the actor calls ``announce_ready`` itself, some time after ``on_start`` returned."""
     drains: ClassVar[bool] = False
     """True if a stop request lets the actor serve first what is in its mailbox by then."""
+    cancels: ClassVar[bool] = False
+    """True if this type of actor has a coroutine to cancel."""
+    last_hook_limit: ClassVar[float] = 30.0
+    """Seconds that the last hook of an actor which ends by itself may take before the kill ladder goes on to end it.
+    (One that was told to stop has a ladder on it already.)
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,6 +85,7 @@ class Actor(pykka.Actor):
         """Set once the incarnation has ended."""
         self.ready = False
         self._runtime: Runtime | None = None
+        self._ref: Ref | None = None
         self._life = threading.Lock()
         self._watchers: list[Watcher] = []
         self._fenced = False
@@ -99,7 +114,13 @@ class Actor(pykka.Actor):
     @property
     def ref(self) -> "Ref":
         """The stable reference to this actor's path."""
-        return self.runtime.ref(self.path)
+        assert self._ref is not None, f"{self.path} was not started by a runtime"
+        return self._ref
+
+    @property
+    def bound(self) -> bool:
+        """True once a runtime has started it: an actor lives once, a restart needs a new one."""
+        return self._runtime is not None
 
     @property
     def fenced(self) -> bool:
@@ -136,18 +157,20 @@ class Actor(pykka.Actor):
         return reply_to if isinstance(reply_to, ReplyFuture) else None
 
     def announce_ready(self) -> None:
-        """Tell the supervisor that the start succeeded."""
-        self.ready = True
+        """Tell the supervisor that the start succeeded. Once; not heard any more from an actor that was abandoned."""
         with self._life:
+            if self.ready or self.exit_reason is not None:
+                return
+            self.ready = True
             watchers = list(self._watchers)
-        for watcher in watchers:
-            watcher(Ready(self.path, self.incarnation))
+        _pass_on(Ready(self.path, self.incarnation), watchers)
 
     # ------------------------------------------------------------------------------- for supervisors and ladders
 
     def bind(self, runtime: "Runtime", path: str) -> None:
         """Give the actor its place in a tree. Before it is started."""
         self._runtime = runtime
+        self._ref = runtime.ref(path)
         self.path = path
 
     def monitor(self, watcher: Watcher) -> None:
@@ -158,14 +181,14 @@ class Actor(pykka.Actor):
             if self.exit_reason is None:
                 self._watchers.append(watcher)
                 return
-        watcher(Down(self.path, self.incarnation, self.exit_reason, self.ready))
+        _pass_on(Down(self.path, self.incarnation, self.exit_reason, self.ready), [watcher])
 
     def request_stop(self, reason: ExitReason = SHUTDOWN) -> None:
         """First rung: ask politely. Any thread."""
         self.mailbox.put(Envelope(Stop(reason)))
 
     def request_cancel(self, reason: ExitReason) -> bool:
-        """Second rung: cancel what the actor awaits. False if this type of actor has nothing to cancel."""
+        """Second rung: cancel what the actor awaits. False if there is nothing to cancel. Any thread."""
         del reason
         return False
 
@@ -179,11 +202,27 @@ class Actor(pykka.Actor):
 
     def abandon(self, reason: ExitReason) -> None:
         """Last rung: it counts as dead from now on, whatever its thread still does. Any thread."""
+        reason = attrs.evolve(reason, kind=ExitKind.ABANDONED)
+        self._stop_reason = reason  # should it ever come back from where it is stuck, it ends
         self._fenced = True
         in_hand = self._in_hand
-        self._finish(attrs.evolve(reason, kind=ExitKind.ABANDONED))
+        self._finish(reason)
         if in_hand is not None:
-            self._answer_dead(in_hand)
+            self._answer_dead(in_hand, reason)
+
+    def release_aside(self, wait: float = 0.0) -> None:
+        """Run ``release()`` in a thread of its own and wait at most ``wait`` seconds for it: one that blocks must not
+        hold up the killer, who has the timers of everybody to serve. Never raises.
+        """
+        if type(self).release is Actor.release:
+            return
+        thread = threading.Thread(target=self._release_quietly, name=f"release {self.path}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread to be had, as when the interpreter exits
+            self._release_quietly()
+        else:
+            thread.join(wait)
 
     # -------------------------------------------------------------------------------------------- the inner life
 
@@ -196,20 +235,32 @@ class Actor(pykka.Actor):
             return self.on_signal(message)
         if is_stop_request(message):
             self._stop_reason = SHUTDOWN
-            return None
+            return self._reply_when_down()
         return super()._handle_receive(message)
 
-    def _reason_for(self, error: BaseException) -> ExitReason:
+    def _reply_when_down(self) -> Any:
+        """Pykka's blocking ``ref.stop()`` returns when the actor has ended, its stop hook included."""
+        asker = self.hold_reply()
+        if asker is not None:
+
+            def hear(signal: Signal) -> None:
+                if isinstance(signal, Down):
+                    asker.offer()
+
+            self.monitor(hear)
+        return NO_REPLY
+
+    def _reason_for(self, error: BaseException, detail: str = "") -> ExitReason:
         """The exit reason for what came out of a hook or handler."""
         if isinstance(error, ActorExit):
             return error.reason
         if self._kill_reason is not None and not isinstance(error, Exception):
             return self._kill_reason
         if isinstance(error, Killed):
-            return ExitReason.of(ExitKind.KILLED, error)
-        return ExitReason.of(ExitKind.ERROR if self.ready else ExitKind.START_FAILED, error)
+            return ExitReason.of(ExitKind.KILLED, error, detail)
+        return ExitReason.of(ExitKind.ERROR if self.ready else ExitKind.START_FAILED, error, detail)
 
-    def _answer_error(self, error: BaseException) -> None:
+    def _answer_error(self, error: BaseException, reason: ExitReason) -> None:
         """Tell the asker of the message in hand, if any, what its message did."""
         envelope = self._in_hand
         if envelope is None or envelope.reply_to is None:
@@ -217,7 +268,26 @@ class Actor(pykka.Actor):
         if isinstance(error, Exception):
             offer(envelope.reply_to, error=error)
         else:
-            self._answer_dead(envelope)
+            self._answer_dead(envelope, reason)
+
+    def _take(self, envelope: Envelope[Any]) -> bool:
+        """Take a message in hand. False if the actor was abandoned meanwhile: then it is rejected.
+
+        ``abandon`` fences first and looks at the message in hand then, this writes first and looks at the fence then:
+        one of the two answers the asker.
+        """
+        self._in_hand = envelope
+        if self._fenced:
+            self._reject(envelope)
+            return False
+        return True
+
+    def _limit_last_hook(self, reason: ExitReason) -> None:
+        """Have the ladder end an actor whose last hook hangs: nobody else would, when it ends by itself."""
+        if self._runtime is None or reason is self._stop_reason or math.isinf(self.last_hook_limit):
+            return
+        late = ExitReason(ExitKind.KILLED, f"its last hook took over {self.last_hook_limit:g} s", cause=reason)
+        self._runtime.kill(self, Ladder(stop=self.last_hook_limit), late)
 
     def _finish(self, reason: ExitReason) -> None:
         """End the incarnation: exactly once, whoever comes first."""
@@ -233,20 +303,22 @@ class Actor(pykka.Actor):
                 self._runtime.forget_zombie(self)
                 self._runtime.emit(ZombieEnded(self.path, self.incarnation))
             return
-        self.actor_stopped.set()
-        pykka.ActorRegistry.unregister(self.actor_ref)
-        self.mailbox.close()
-        if reason.abnormal:
-            self._release_quietly()
-        down = Down(self.path, self.incarnation, reason, self.ready)
-        for watcher in watchers:
-            watcher(down)
+        try:
+            self.actor_stopped.set()
+            pykka.ActorRegistry.unregister(self.actor_ref)
+            self.mailbox.close()
+            if reason.kind is ExitKind.ABANDONED:
+                self.release_aside(_RELEASE_WAIT)
+            elif reason.abnormal:
+                self._release_quietly()
+        finally:
+            _pass_on(Down(self.path, self.incarnation, reason, self.ready), watchers)
 
     def _release_quietly(self) -> None:
         try:
             self.release()
-        except Exception as error:  # noqa: BLE001 - the killer must go on whatever a release hook does
-            self.runtime.note_error(f"{self.path}: release() failed", error)
+        except BaseException as error:  # noqa: BLE001 - the end goes on whatever a release hook does
+            logger.opt(exception=error).error("{}: release() failed: {!r}", self.path, error)
 
     def _reject(self, envelope: Envelope[Any]) -> None:
         if envelope.reply_to is None:
@@ -255,11 +327,11 @@ class Actor(pykka.Actor):
         elif isinstance(envelope.message, Stop) or is_stop_request(envelope.message):
             offer(envelope.reply_to, value=True)
         else:
-            self._answer_dead(envelope)
+            self._answer_dead(envelope, self.exit_reason)
 
-    def _answer_dead(self, envelope: Envelope[Any]) -> None:
+    def _answer_dead(self, envelope: Envelope[Any], reason: ExitReason | None) -> None:
         if envelope.reply_to is not None:
-            error = pykka.ActorDeadError(f"{self.path} ended before it answered ({self.exit_reason})")
+            error = pykka.ActorDeadError(f"{self.path} ended before it answered ({reason})")
             offer(envelope.reply_to, error=error)
 
 
@@ -267,10 +339,21 @@ def offer(reply_to: Any, value: Any = None, error: BaseException | None = None) 
     """Answer an ask that came through Pykka; its future is ours unless somebody built it by hand."""
     if isinstance(reply_to, ReplyFuture):
         reply_to.offer(value, error)
-    elif error is None:
-        reply_to.set(value)
-    else:
-        reply_to.set_exception((type(error), error, error.__traceback__))
+        return
+    with contextlib.suppress(queue.Full):
+        if error is None:
+            reply_to.set(value)
+        else:
+            reply_to.set_exception((type(error), error, error.__traceback__))
+
+
+def _pass_on(signal: Signal, watchers: Iterable[Watcher]) -> None:
+    """Tell all watchers, also after one that raises."""
+    for watcher in watchers:
+        try:
+            watcher(signal)
+        except Exception as error:  # noqa: BLE001 - one watcher's fault must not keep the news from the others
+            logger.opt(exception=error).error("a watcher failed on {!r}: {!r}", signal, error)
 
 
 def _tell_quietly(target: "pykka.ActorRef[Any]", signal: Signal) -> None:

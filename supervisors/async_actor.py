@@ -1,19 +1,23 @@
 """An actor on an event loop: for everything that awaits. Many may share one loop."""
 
+import asyncio
 import contextlib
 import contextvars
 import inspect
 from typing import TYPE_CHECKING, Any
 
 from supervisors.actor import NO_REPLY, Actor, current, offer
-from supervisors.exits import SHUTDOWN, ExitKind, ExitReason
+from supervisors.exits import ExitReason
 from supervisors.loop_thread import LoopThread
 from supervisors.mailbox import LoopMailbox
+from supervisors.threads import coroutine_stack
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Coroutine
     from types import FrameType
+
+_TURN = 256
+"""Messages handled in a row before the other actors of the loop get their turn: handlers need not ever suspend."""
 
 
 class AsyncActor(Actor):
@@ -23,6 +27,7 @@ class AsyncActor(Actor):
     Messages are handled one at a time; a stop request waits for the message in hand, until the ladder cancels it.
     """
 
+    cancels = True
     actor_inbox: LoopMailbox
 
     def __init__(self, loop: LoopThread) -> None:
@@ -39,18 +44,18 @@ class AsyncActor(Actor):
     def _start_actor_loop(self) -> None:
         self.loop_thread.attach(self)
         self._attached = True
-        try:
-            self.loop_thread.loop.call_soon_threadsafe(self._spawn)
-        except RuntimeError:
-            self._detach()
-            raise RuntimeError(f"{self.path}: the event loop it should live on has ended") from None
+        self.loop_thread.loop.call_soon_threadsafe(self._spawn)  # open for as long as an actor is attached
 
     def _spawn(self) -> None:
         inbox = self.actor_inbox
         inbox.loop, inbox.on_wake = self.loop_thread.loop, self._wake
         context = contextvars.copy_context()
         context.run(current.set, self)
-        self._task = self.loop_thread.loop.create_task(self._run(), name=self.path, context=context)
+        with self._life:
+            if self.exit_reason is None:
+                self._task = self.loop_thread.loop.create_task(self._run(), name=self.path, context=context)
+                return
+        self._finish(self.exit_reason)  # abandoned on a blocked loop before it began: now its zombie ends
 
     def _wake(self) -> None:
         if self._idle is not None and not self._idle.done():
@@ -62,13 +67,15 @@ class AsyncActor(Actor):
         """Runs on the loop before the first message; raise to refuse the start. (Pykka's ``on_start``.)."""
 
     async def tear_down(self, reason: ExitReason) -> None:
-        """Runs on the loop at the end, normal or not, as long as the loop turns. (Pykka's ``on_stop``, ``on_failure``.)."""
+        """Runs on the loop at the end, normal or not, while the loop turns. (Pykka's ``on_stop``, ``on_failure``.)."""
 
     def spawn(self, work: "Coroutine[Any, Any, Any]") -> "asyncio.Task[BaseException | None]":
         """Run foreign code as a task of this actor, on its loop. The task ends with the exception that came out of
         ``work``, or None: also ``SystemExit`` and the like never reach the loop. Called on the loop.
         """
-        return self.loop_thread.loop.create_task(self._shepherd(work), name=f"{self.path} work")
+        task = self.loop_thread.loop.create_task(self._shepherd(work), name=f"{self.path} work")
+        task.add_done_callback(lambda _: work.close())  # a task cancelled before its first step has not begun it
+        return task
 
     async def _shepherd(self, work: "Coroutine[Any, Any, Any]") -> BaseException | None:
         try:
@@ -80,7 +87,6 @@ class AsyncActor(Actor):
     # ------------------------------------------------------------------------------------------------ the loop
 
     async def _run(self) -> None:
-        reason = SHUTDOWN
         try:
             await self.set_up()
             if not self.defers_ready:
@@ -88,36 +94,46 @@ class AsyncActor(Actor):
             reason = await self._serve()
         except BaseException as error:  # noqa: BLE001 - SystemExit of a handler ends this actor, not the loop
             reason = self._reason_for(error)
-            self._answer_error(error)
+            self._answer_error(error, reason)
         try:
             reason = await self._last_hook(reason)
         finally:
             self._in_hand = None
+            self._detach()  # before the news of the end: whoever hears it finds the loop ending, if it was the last
             self._finish(reason)
-            self._detach()
 
     async def _serve(self) -> ExitReason:
-        inbox, dispatch = self.actor_inbox, self._dispatch
-        while self._stop_reason is None:
+        inbox = self.actor_inbox
+        turn = _TURN
+        while self._stop_reason is None or (self.drains and not inbox.empty()):
             if inbox.empty():
                 self._idle = self.loop_thread.loop.create_future()
                 await self._idle
+                turn = _TURN
                 continue
-            self._in_hand = envelope = inbox.get()
-            reply = dispatch(envelope.message)
-            if inspect.isawaitable(reply):
-                reply = await reply
-            if envelope.reply_to is not None and reply is not NO_REPLY:
-                offer(envelope.reply_to, reply)
-            self._in_hand = None
+            envelope = inbox.get()
+            if self._take(envelope):
+                reply = self._dispatch(envelope.message)
+                if inspect.isawaitable(reply):
+                    reply = await reply
+                if envelope.reply_to is not None and reply is not NO_REPLY:
+                    offer(envelope.reply_to, reply)
+                self._in_hand = None
+            turn -= 1
+            if turn == 0:
+                await asyncio.sleep(0)
+                turn = _TURN
+        assert self._stop_reason is not None
         return self._stop_reason
 
     async def _last_hook(self, reason: ExitReason) -> ExitReason:
+        if type(self).tear_down is not AsyncActor.tear_down:
+            self._limit_last_hook(reason)
         try:
             await self.tear_down(reason)
         except BaseException as error:  # noqa: BLE001 - a stop hook that fails must not leave a ghost
             if not reason.abnormal:
-                return ExitReason.of(ExitKind.ERROR, error, "tear_down failed")
+                return self._reason_for(error, "tear_down failed")
         return reason
 
     def _detach(self) -> None:
@@ -129,7 +145,7 @@ class AsyncActor(Actor):
     # ------------------------------------------------------------------------------------------------ the rungs
 
     def request_cancel(self, reason: ExitReason) -> bool:
-        """Cancel the coroutine in hand. Lost on a loop that is blocked: then ``inject`` comes."""
+        """Cancel the coroutine in hand. Without effect on a loop that is blocked: then ``inject`` comes."""
         task = self._task
         if task is None or task.done():
             return False
@@ -141,31 +157,25 @@ class AsyncActor(Actor):
         return True
 
     def inject(self, reason: ExitReason) -> bool:
-        """Raise ``Killed`` in the loop's thread if this very actor runs there now; its neighbours stay unharmed."""
+        """Raise ``Killed`` in the loop's thread if this very actor runs there now; its neighbours stay unharmed. If it
+        awaits, it is cancelled once more: a handler may have swallowed the first cancellation.
+        """
         if running_actor(self.loop_thread) is not self:
-            return False
+            return self.request_cancel(reason)
         self._kill_reason = reason
         return self.loop_thread.interrupt()
 
     def stack(self) -> str:
         if running_actor(self.loop_thread) is self:
             return self.loop_thread.stack()
-        task = self._task
-        if task is None:
-            return ""
-        return "".join(
-            f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}\n" for frame in task.get_stack()
-        )
+        return coroutine_stack(self._task.get_coro()) if self._task is not None else ""
 
     def abandon(self, reason: ExitReason) -> None:
         super().abandon(reason)
-        # should the loop ever run again, its zombies end
-        task = self._task
-        if task is None:
-            self._detach()
-            return
-        with contextlib.suppress(RuntimeError):
-            self.loop_thread.loop.call_soon_threadsafe(task.cancel)
+        if self._task is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the task with it
+                self.loop_thread.loop.call_soon_threadsafe(self._task.cancel)
+        self._detach()  # a zombie holds up no loop: what is left of it ends with the loop, should that ever turn again
 
 
 def running_actor(loop: LoopThread) -> AsyncActor | None:

@@ -104,5 +104,8 @@ def end_actor(value: Any = None, detail: str = "") -> NoReturn:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
+    try:
+        text = str(error).strip()
+    except Exception:  # noqa: BLE001 - it is foreign code, and the actor has to end all the same
+        return "(its text cannot be read)"
     return text.splitlines()[0][:500] if text else ""

@@ -1,11 +1,19 @@
 """Replies that can be waited for from threads and from event loops alike."""
 
 import asyncio
+import contextlib
+import math
 import queue
+import threading
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
 import pykka
+from loguru import logger
+
+_SLICE = 0.5
+"""Seconds after which a wait of the main thread looks up, to run the handler of a signal that did not wake it."""
 
 
 class ReplyFuture(pykka.ThreadingFuture[Any]):
@@ -18,6 +26,21 @@ class ReplyFuture(pykka.ThreadingFuture[Any]):
     def __init__(self) -> None:
         super().__init__()
         self._callbacks: list[Callable[[ReplyFuture], None]] = []
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        """The value, waiting at most ``timeout`` seconds. Raises the error that was answered, or ``pykka.Timeout``.
+
+        An interrupt from the keyboard ends the wait of the main thread, within half a second if it came at a bad moment
+        or to another thread.
+        """
+        if self._get_hook is None and threading.current_thread() is threading.main_thread():
+            deadline = math.inf if timeout is None else time.monotonic() + timeout
+            with self._condition:
+                while self._result is None and (left := deadline - time.monotonic()) > 0:
+                    self._condition.wait(min(left, _SLICE))
+                if self._result is None:
+                    raise pykka.Timeout(f"{timeout} seconds")
+        return super().get(timeout=timeout)
 
     def done(self) -> bool:
         """True once a value or an error is there."""
@@ -45,12 +68,12 @@ class ReplyFuture(pykka.ThreadingFuture[Any]):
         return True
 
     def add_done_callback(self, callback: "Callable[[ReplyFuture], None]") -> None:
-        """Call ``callback(self)`` once answered, in the answering thread; at once if it is."""
+        """Call ``callback(self)`` once answered, in the answering thread; at once if it is. Its errors are logged."""
         with self._condition:
             if self._result is None:
                 self._callbacks.append(callback)
                 return
-        callback(self)
+        self._call(callback)
 
     def as_asyncio(self) -> "asyncio.Future[Any]":
         """The same reply as a future of the running event loop."""
@@ -66,20 +89,37 @@ class ReplyFuture(pykka.ThreadingFuture[Any]):
                 return
             kind, error, _ = self._result.exc_info
             assert kind is not None
-            mirror.set_exception(error if error is not None else kind())
+            mirror.set_exception(_fit_for_asyncio(error if error is not None else kind()))
 
         def answered(_: ReplyFuture) -> None:
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # that loop has ended: nobody waits there any more
                 loop.call_soon_threadsafe(deliver)
 
         self.add_done_callback(answered)
         return mirror
 
     def __await__(self) -> Generator[Any, None, Any]:
+        if self._get_hook is not None:  # made by map(), filter(), stop() and the like: only get() computes it
+            return asyncio.to_thread(self.get).__await__()
         return self.as_asyncio().__await__()
 
     def _run_callbacks(self) -> None:
         with self._condition:
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
+            self._call(callback)
+
+    def _call(self, callback: "Callable[[ReplyFuture], None]") -> None:
+        try:
             callback(self)
+        except Exception as error:  # noqa: BLE001 - what waits for an answer must not harm the one who gives it
+            logger.opt(exception=error).error("a done callback failed: {!r}", error)
+
+
+def _fit_for_asyncio(error: BaseException) -> BaseException:
+    """An asyncio future refuses ``StopIteration``, and whoever awaits it would wait for ever."""
+    if not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"the handler raised {error!r}")
+    wrapped.__cause__ = error
+    return wrapped

@@ -5,7 +5,6 @@ rungs run on the timer thread, so a supervisor goes on answering while a child r
 """
 
 import math
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -62,22 +61,28 @@ class LadderRun:
     def _cancel(self) -> None:
         if self._done:
             return
-        if self._ladder.cancel == 0 or not self._actor.request_cancel(self._killed):
-            self._release()
-            return
-        self._tell("cancel")
-        self._then(self._ladder.cancel, self._release)
+        if self._ladder.cancel > 0 and self._actor.cancels:
+            self._tell("cancel")
+            if self._actor.request_cancel(self._killed):
+                self._then(self._ladder.cancel, self._release)
+                return
+        self._release()
 
     def _release(self) -> None:
         if self._done:
             return
+        if self._ladder.release == 0:
+            self._inject()
+            return
         self._tell("release")
-        # in a thread of its own: a release hook that blocks must not hold up the timers of everybody else
-        threading.Thread(target=self._actor._release_quietly, name=f"release {self._actor.path}", daemon=True).start()
+        self._actor.release_aside()
         self._then(self._ladder.release, self._inject)
 
     def _inject(self, nth: int = 1) -> None:
         if self._done:
+            return
+        if self._ladder.exception == 0:
+            self._abandon()
             return
         self._tell("exception")
         self._actor.inject(self._killed)

@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-import sys
 import threading
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from supervisors.threads import raise_in_thread, thread_stack
+from supervisors.threads import raise_in_thread, thread_frame, thread_stack
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor
@@ -21,15 +20,23 @@ _TASKS_GET = 2.0
 class LoopThread:
     """Owns one event loop. Async actors attach to it; when the last one has detached, tasks left over are cancelled,
     the loop is closed and the thread ends. So a driver's successor never meets the loop of its predecessor.
+
+    Nothing else ends it: neither ``loop.stop()`` in a handler nor a ``SystemExit`` in a foreign task.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.loop = asyncio.new_event_loop()
         self._actors: set[Actor] = set()
+        self._ending = False
+        self._stopped = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no thread to be had: give the loop's file descriptors back
+            self.loop.close()
+            raise
 
     @property
     def ident(self) -> int | None:
@@ -46,18 +53,21 @@ class LoopThread:
         return not self._thread.is_alive()
 
     def attach(self, actor: "Actor") -> None:
-        """An actor moves in. Any thread."""
+        """An actor moves in. Any thread. ``RuntimeError`` once the last one has moved out."""
         with self._lock:
+            if self._ending:
+                raise RuntimeError(f"the event loop {self.name} has ended with its last actor: start on a new one")
             self._actors.add(actor)
 
     def detach(self, actor: "Actor") -> None:
         """An actor has ended. Any thread."""
         with self._lock:
             self._actors.discard(actor)
-            last = not self._actors
-        if last:
-            with contextlib.suppress(RuntimeError):  # closed already
-                self.loop.call_soon_threadsafe(self.loop.stop)
+            if self._actors or self._ending:
+                return
+            self._ending = True
+        with contextlib.suppress(RuntimeError):  # closed already
+            self.loop.call_soon_threadsafe(self._stop)
 
     def actors(self) -> "tuple[Actor, ...]":
         """Those that live here now."""
@@ -66,11 +76,11 @@ class LoopThread:
 
     def stack(self) -> str:
         """What the loop's thread does now, as a formatted stack."""
-        return thread_stack(self.ident)
+        return thread_stack(self._thread)
 
     def frame(self) -> FrameType | None:
-        """The innermost frame of the loop's thread."""
-        return sys._current_frames().get(self.ident) if self.ident is not None else None
+        """The innermost frame of the loop's thread; None if it has ended."""
+        return thread_frame(self._thread)
 
     def interrupt(self) -> bool:
         """Raise ``Killed`` in whatever runs on the loop now. False if the thread has ended."""
@@ -79,19 +89,21 @@ class LoopThread:
         raise_in_thread(self.ident)
         return True
 
+    def _stop(self) -> None:
+        self._stopped = True
+        self.loop.stop()
+
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        while True:
+        while not self._stopped:
             try:
                 self.loop.run_forever()
             except BaseException as error:  # noqa: BLE001 - a task's SystemExit must not take its neighbours along
                 logger.opt(exception=error).debug("event loop {} goes on after {!r}", self.name, error)
-                continue
-            with self._lock:
-                if not self._actors:
-                    break
         try:
             self._end_tasks()
+        except BaseException as error:  # noqa: BLE001 - whatever a left-over task raises, the loop is closed
+            logger.opt(exception=error).error("event loop {}: left-over tasks did not end well: {!r}", self.name, error)
         finally:
             self.loop.close()
 
@@ -100,5 +112,7 @@ class LoopThread:
         for task in tasks:
             task.cancel()
         if tasks:
-            self.loop.run_until_complete(asyncio.wait(tasks, timeout=_TASKS_GET))
+            _, stuck = self.loop.run_until_complete(asyncio.wait(tasks, timeout=_TASKS_GET))
+            for task in stuck:
+                logger.error("event loop {} ends, although {!r} swallows its cancellation", self.name, task)
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())

@@ -29,13 +29,12 @@ class LoopWatchdog:
         self._loop = loop
         self._limit = limit
         self._grace = grace
-        self._turned = time.monotonic()
+        self._turned = self._looked = time.monotonic()
         self._interrupted: float | None = None
-        self._blamed: ExitReason | None = None
 
     def begin(self) -> None:
         """Start watching."""
-        self._turned = time.monotonic()
+        self._turned = self._looked = time.monotonic()
         self._look()
 
     def _turn(self) -> None:
@@ -46,6 +45,9 @@ class LoopWatchdog:
         if not self._loop.is_alive() or self._loop.loop.is_closed():
             return
         now = time.monotonic()
+        if now - self._looked > self._limit:  # this process stood still, or was starved: no fault of the loop
+            self._turned, self._interrupted = now, None
+        self._looked = now
         blocked = now - self._turned
         if self._interrupted is not None and now - self._interrupted > self._grace:
             self._abandon_all(blocked)

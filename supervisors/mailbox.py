@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pykka import messages
 from pykka._envelope import Envelope
 
-from supervisors.signals import Signal
+from supervisors.signals import Signal, Stop
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,7 +47,10 @@ class Mailbox:
             self._drain()
 
     def get(self) -> Envelope[Any]:
-        """The next envelope; blocks. Only the actor's own thread calls this."""
+        """The next envelope; blocks. Only the actor's own thread calls this.
+
+        Once closed there are only stop signals: an abandoned actor that comes back must not wait for ever.
+        """
         while True:
             if self._signals:
                 return self._signals.popleft()
@@ -55,6 +58,8 @@ class Mailbox:
                 return self._held.popleft()
             envelope = self._queue.get()
             if envelope is _NUDGE:
+                if self.closed:
+                    return Envelope(Stop())
                 continue
             if self._signals:  # a signal overtook while this thread was blocked
                 self._held.append(envelope)
@@ -104,6 +109,7 @@ class Mailbox:
                 break
             if envelope is not _NUDGE:
                 left.append(envelope)
+        self.nudge()  # whoever still reads finds it closed
         _reject(left, self.on_reject)
 
 

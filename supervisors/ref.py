@@ -25,7 +25,7 @@ class Ref:
     (fenced) actor sends is dropped.
     """
 
-    __slots__ = ("_actor", "_runtime", "path")
+    __slots__ = ("__weakref__", "_actor", "_runtime", "path")
 
     def __init__(self, runtime: "Runtime", path: str) -> None:
         self._runtime = runtime

@@ -2,7 +2,9 @@
 
 import atexit
 import contextlib
+import os
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -23,6 +25,9 @@ from supervisors.timer import TimerThread
 _EXIT_DEADLINE = 10.0
 """Seconds that a tree still running at interpreter exit is given to stop."""
 
+_SHARE = 3
+"""One child may take at most this part of the time left at exit, so that a stuck one leaves time to those after it."""
+
 Subscriber = Callable[[Event], None]
 
 
@@ -37,10 +42,11 @@ class Runtime:
         self.timer = TimerThread(f"{name} timer")
         self.dead_letters: Counter[str] = Counter()
         """Messages that nobody handled, by target path."""
-        self._refs: dict[str, Ref] = {}
+        self._refs: weakref.WeakValueDictionary[str, Ref] = weakref.WeakValueDictionary()
         self._subscribers: tuple[tuple[Subscriber, frozenset[str] | None], ...] = ()
         self._zombies: dict[int, Actor] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a signal handler may tell
+        self._deadline: float | None = None
         self._root: Actor | None = None
         self._root_down = ReplyFuture()
         _open_runtimes.add(self)
@@ -50,22 +56,27 @@ class Runtime:
     def start(self, root: Actor, timeout: float = 60.0) -> Ref:
         """Start the root of the tree and wait until it is ready.
 
-        Raises ``RuntimeError`` with the reason if it refuses, ``pykka.Timeout`` after ``timeout`` seconds.
+        Raises ``RuntimeError`` with the reason if it refuses or if this runtime has had its tree, ``pykka.Timeout``
+        after ``timeout`` seconds.
         """
+        if self._root is not None:
+            raise RuntimeError(f"the runtime {self.name!r} was started already: make a new one for a new tree")
         ready = ReplyFuture()
 
         def hear(signal: Signal) -> None:
             if isinstance(signal, Ready):
                 ready.offer(value=True)
             elif isinstance(signal, Down):
+                ref.point_to(None)
                 ready.offer(error=RuntimeError(f"{root.path} did not start: {signal.reason}"))
                 self._root_down.offer(signal.reason)
 
+        ref = self.ref(self.name)
         root.monitor(hear)
         self._root = root
         self.launch(root, self.name)
         ready.get(timeout=timeout)
-        return self.ref(self.name)
+        return ref
 
     @property
     def ended(self) -> ReplyFuture:
@@ -74,7 +85,7 @@ class Runtime:
 
     def stop(self, timeout: float = 60.0, reason: ExitReason = SHUTDOWN) -> bool:
         """Stop the tree in order and wait at most ``timeout`` seconds. True if everything ended; then the timer ends
-        too. False leaves the ladders climbing.
+        too. False leaves the ladders climbing. Without a tree, or with one that ended before, only the timer ends.
         """
         root = self._root
         if root is not None:
@@ -103,25 +114,24 @@ class Runtime:
 
     def kill(self, actor: Actor, ladder: Ladder, reason: ExitReason) -> None:
         """Run the kill ladder on an actor; returns at once."""
+        if self._deadline is not None:
+            ladder = ladder.within(max(0.0, self._deadline - time.monotonic()) / _SHARE)
         LadderRun(self, actor, ladder, reason).begin()
 
     # -------------------------------------------------------------------------------------------------- names
 
     def ref(self, path: str) -> Ref:
-        """The stable reference to a path, also before and after somebody lives there."""
+        """The stable reference to a path, also before and after somebody lives there. The same one for as long as an
+        actor lives there or anybody keeps it: names of children that never come back are not kept for ever.
+        """
         with self._lock:
             ref = self._refs.get(path)
             if ref is None:
                 ref = self._refs[path] = Ref(self, path)
             return ref
 
-    def forget(self, path: str) -> None:
-        """Drop the name of a child that will not come back. References held elsewhere stay valid, and down."""
-        with self._lock:
-            self._refs.pop(path, None)
-
     def refs(self) -> tuple[Ref, ...]:
-        """All names, in the order in which they were first used."""
+        """The names of all living actors, and those that anybody keeps, in the order in which they came up."""
         with self._lock:
             return tuple(self._refs.values())
 
@@ -144,7 +154,8 @@ class Runtime:
     def emit(self, event: Event) -> None:
         """Tell the subscribers. One that raises is logged and harms nobody."""
         if event.kind == "dead_letter":
-            self.dead_letters[event.path] += 1
+            with self._lock:
+                self.dead_letters[event.path] += 1
         for subscriber, kinds in self._subscribers:
             if kinds is None or event.kind in kinds:
                 try:
@@ -182,4 +193,18 @@ _open_runtimes: "weakref.WeakSet[Runtime]" = weakref.WeakSet()
 def _stop_all() -> None:
     """Actors run in daemon threads: without this their stop hooks would not run when the interpreter exits."""
     for runtime in list(_open_runtimes):
+        runtime._deadline = time.monotonic() + _EXIT_DEADLINE
         runtime.stop(_EXIT_DEADLINE)
+
+
+def _mark_dead() -> None:
+    """In a forked child: the threads of all actors stayed behind, so every reference is down. Takes no lock, the fork
+    may have copied any of them held.
+    """
+    for runtime in list(_open_runtimes):
+        for ref in list(runtime._refs.values()):
+            ref.point_to(None)
+    _open_runtimes.clear()
+
+
+os.register_at_fork(after_in_child=_mark_dead)

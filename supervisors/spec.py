@@ -77,6 +77,15 @@ class Ladder:
         """Seconds after which the actor is dead or abandoned; infinite for a supervisor that waits for its tree."""
         return self.stop + self.cancel + self.release + self.exception
 
+    def within(self, seconds: float) -> "Ladder":
+        """The same ladder, each rung shortened in proportion so that it ends within ``seconds``. One that waits for a
+        tree is left as it is: the ladders of the tree shorten it.
+        """
+        if math.isinf(self.total) or self.total <= seconds:
+            return self
+        part = seconds / self.total
+        return Ladder(self.stop * part, self.cancel * part, self.release * part, self.exception * part)
+
 
 SUPERVISOR_LADDER = Ladder(stop=math.inf)
 """Supervisors wait for their own children, whose ladders end (OTP: ``infinity``)."""
@@ -96,8 +105,14 @@ class ChildSpec:
     """None: the default ladder for a worker; unlimited patience with a supervisor."""
     kind: ChildKind = attrs.field(default=ChildKind.WORKER, validator=_member(ChildKind))
     significant: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
-    start_timeout: float = attrs.field(default=60.0, validator=_seconds)
-    """Seconds until a child that is not ready counts as refused; infinite for supervisors by default."""
+    start_timeout: float = attrs.field(validator=_seconds)
+    """Seconds until a child that is not ready counts as refused. Default: 60; infinite for a supervisor, whose own
+    children have theirs.
+    """
+
+    @start_timeout.default
+    def _start_timeout(self) -> float:
+        return math.inf if self.kind is ChildKind.SUPERVISOR else 60.0
 
     @id.validator
     def _check_id(self, _attribute: "attrs.Attribute[str]", value: Any) -> None:

@@ -1,11 +1,14 @@
 """The supervisor actor: delivers what happens to the pure core and carries out what the core decides. Never blocks."""
 
+import contextlib
 import itertools
+import math
 import random
 import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import pykka
 from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor
@@ -13,8 +16,9 @@ from supervisors.core import step
 from supervisors.core_state import child_spec, initial
 from supervisors.core_state import which_children as which
 from supervisors.events import Started
-from supervisors.exits import SHUTDOWN, ExitKind, ExitReason
+from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
+from supervisors.mailbox import is_stop_request
 from supervisors.ref import Ref
 from supervisors.signals import Down, Ready, Signal, Stop, Timeout
 from supervisors.spec import ChildSpec, SupervisorSpec
@@ -62,9 +66,9 @@ class _ChildSignal(Signal):
 
 
 @attrs.frozen
-class _Outcome(Signal):
-    """A start that was decided at once. Goes through the mailbox, so that a child which always refuses cannot starve
-    other requests.
+class _Outcome:
+    """A start that was decided at once. Goes through the mailbox, and not as a signal: a child which always refuses
+    must not starve requests, which wait behind signals.
     """
 
     event: ChildDeclined | ChildRefused
@@ -85,6 +89,7 @@ class Supervisor(ThreadActor):
     """Starts, watches, restarts and stops children as its specification says (OTP ``supervisor``)."""
 
     defers_ready = True
+    last_hook_limit = math.inf
 
     def __init__(self, spec: SupervisorSpec) -> None:
         super().__init__()
@@ -106,14 +111,15 @@ class Supervisor(ThreadActor):
         if isinstance(message, Stop):
             self._feed(StopRequested(message.reason))
             return None
+        if is_stop_request(message):  # Pykka's ref.stop() stops the tree as well
+            self._feed(StopRequested(SHUTDOWN))
+            return self._reply_when_down()
         return super()._dispatch(message)
 
     def on_signal(self, signal: Signal) -> None:
         match signal:
             case _ChildSignal(child, attempt, news):
                 self._child_news(child, attempt, news)
-            case _Outcome(event):
-                self._feed(event)
             case Timeout(token):
                 self._timers.pop(token, None)
                 self._feed(TimerFired(token))
@@ -122,6 +128,9 @@ class Supervisor(ThreadActor):
 
     def on_receive(self, message: Any) -> Any:
         match message:
+            case _Outcome(event):
+                self._feed(event)
+                return None
             case WhichChildren():
                 return self.children()
             case StartChild() | TerminateChild() | RestartChild() | DeleteChild():
@@ -136,18 +145,30 @@ class Supervisor(ThreadActor):
         return which(self._state)
 
     def on_failure(self, *_exc_info: Any) -> None:
-        """A supervisor that crashed takes its subtree along before its parent hears of it."""
-        downs = []
-        for child, (_, actor) in reversed(self._actors.items()):
-            down = ReplyFuture()
-            actor.monitor(lambda signal, down=down: down.offer(value=True) if isinstance(signal, Down) else None)  # type: ignore[misc]
-            self.runtime.kill(actor, child_spec(self._state, child).shutdown, SHUTDOWN)
-            downs.append(down)
-        for down in downs:
-            down.get(timeout=_FAILURE_DEADLINE)
+        """A supervisor that crashed takes its subtree along before its parent hears of it.
+
+        It waits in its own thread: it serves nobody any more, and its parent goes on serving others meanwhile.
+        """
         for future in self._requests.values():
             if future is not None:
                 future.offer(error=RuntimeError(f"{self.path} crashed"))
+        reason = ExitReason(ExitKind.SHUTDOWN, f"{self.path} crashed")
+        downs = [self._take_along(child, actor, reason) for child, (_, actor) in reversed(self._actors.items())]
+        deadline = time.monotonic() + _FAILURE_DEADLINE
+        for down in downs:
+            with contextlib.suppress(pykka.Timeout):
+                down.get(timeout=max(0.0, deadline - time.monotonic()))
+
+    def _take_along(self, child: str, actor: Actor, reason: ExitReason) -> ReplyFuture:
+        down = ReplyFuture()
+
+        def hear(signal: Signal) -> None:
+            if isinstance(signal, Down):
+                down.offer()
+
+        actor.monitor(hear)
+        self.runtime.kill(actor, child_spec(self._state, child).shutdown, reason)
+        return down
 
     # ------------------------------------------------------------------------------------- through the core
 
@@ -183,8 +204,10 @@ class Supervisor(ThreadActor):
 
     def _start_child(self, spec: ChildSpec, attempt: int) -> None:
         try:
-            actor = spec.start()
-        except Exception as error:  # noqa: BLE001 - the child's problem, answered as a refused start
+            actor = _made(spec)
+        except Killed:  # meant for this supervisor
+            raise
+        except BaseException as error:  # noqa: BLE001 - the child's problem, answered as a refused start
             self._decided(ChildRefused(spec.id, attempt, ExitReason.of(ExitKind.START_FAILED, error)))
             return
         if actor is None:
@@ -194,7 +217,7 @@ class Supervisor(ThreadActor):
         inbox = self.actor_inbox
         actor.monitor(lambda signal: inbox.put(Envelope(_ChildSignal(spec.id, attempt, signal))))
         self.runtime.launch(actor, f"{self.path}/{spec.id}")
-        if spec.start_timeout != float("inf"):
+        if not math.isinf(spec.start_timeout):
             self._timers[_start_timer(spec.id)] = self.runtime.timer.after(
                 spec.start_timeout, lambda: inbox.put(Envelope(_StartTimeout(spec.id, attempt)))
             )
@@ -214,7 +237,7 @@ class Supervisor(ThreadActor):
             self._feed(ChildReady(child, attempt))
         elif isinstance(news, Down):
             del self._actors[child]
-            self.runtime.ref(actor.path).point_to(None)
+            actor.ref.point_to(None)
             event = ChildDown if news.was_ready else ChildRefused
             self._feed(event(child, attempt, news.reason))
 
@@ -236,6 +259,18 @@ class Supervisor(ThreadActor):
             previous.cancel()
         inbox = self.actor_inbox
         self._timers[timer] = self.runtime.timer.at(at, lambda: inbox.put(Envelope(Timeout(timer))))
+
+
+def _made(spec: ChildSpec) -> Actor | None:
+    """What the start function makes, if that is something to start."""
+    actor: object = spec.start()
+    if actor is None:
+        return None
+    if not isinstance(actor, Actor):
+        raise TypeError(f"start of child {spec.id!r} must make an Actor, not yet running, or None; it made {actor!r}")
+    if actor.bound:
+        raise ValueError(f"start of child {spec.id!r} must make a new Actor each time; {actor.path} was started before")
+    return actor
 
 
 def _start_timer(child: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor, current, offer
-from supervisors.exits import SHUTDOWN, ExitKind, ExitReason
+from supervisors.exits import ExitReason, Killed
 from supervisors.mailbox import Mailbox
-from supervisors.threads import raise_in_thread, thread_stack
+from supervisors.threads import raise_in_thread, take_exception, thread_stack
 
 
 class ThreadActor(Actor):
@@ -24,6 +24,7 @@ class ThreadActor(Actor):
         super().__init__()
         self._thread: threading.Thread | None = None
         self._past_loop = False
+        self._injected = False
 
     @staticmethod
     def _create_actor_inbox() -> Mailbox:
@@ -38,22 +39,29 @@ class ThreadActor(Actor):
 
     def _run(self) -> None:
         current.set(self)
-        reason = SHUTDOWN
         try:
             try:
-                self.on_start()
-                if not self.defers_ready:
-                    self.announce_ready()
-                reason = self._serve()
+                reason = self._last_hook(self._live())
             finally:
-                with self._life:
-                    self._past_loop = True  # no asynchronous exception from here on
-        except BaseException as error:  # noqa: BLE001 - Killed, SystemExit and KeyboardInterrupt end this actor only
+                self._past_loop = True  # before any call: no Killed can arrive between this and the line before
+                self._seal()
+        except BaseException as error:  # noqa: BLE001 - a Killed that came between two guarded places
+            self._past_loop = True
+            self._seal()
             reason = self._reason_for(error)
-            self._answer_error(error)
-        reason = self._last_hook(reason)
         self._in_hand = None
         self._finish(reason)
+
+    def _live(self) -> ExitReason:
+        try:
+            self.on_start()
+            if not self.defers_ready:
+                self.announce_ready()
+            return self._serve()
+        except BaseException as error:  # noqa: BLE001 - Killed, SystemExit and KeyboardInterrupt end this actor only
+            reason = self._reason_for(error)
+            self._answer_error(error, reason)
+            return reason
 
     def _serve(self) -> ExitReason:
         inbox = self.actor_inbox
@@ -64,7 +72,8 @@ class ThreadActor(Actor):
         return self._stop_reason
 
     def _handle(self, envelope: Envelope[Any]) -> None:
-        self._in_hand = envelope
+        if not self._take(envelope):
+            return
         reply = self._dispatch(envelope.message)
         if envelope.reply_to is not None and reply is not NO_REPLY:
             offer(envelope.reply_to, reply)
@@ -73,14 +82,29 @@ class ThreadActor(Actor):
     def _last_hook(self, reason: ExitReason) -> ExitReason:
         try:
             if reason.abnormal:
-                error = RuntimeError(str(reason))
-                self.on_failure(type(error), error, None)
-            elif self.ready or self.defers_ready:
+                self._seal()  # the actor is dead already: its last hook is not cut short by another Killed
+                if type(self).on_failure is not Actor.on_failure:
+                    self._limit_last_hook(reason)
+                    error = RuntimeError(str(reason))
+                    self.on_failure(type(error), error, None)
+            elif (self.ready or self.defers_ready) and type(self).on_stop is not Actor.on_stop:
+                self._limit_last_hook(reason)
                 self.on_stop()
         except BaseException as error:  # noqa: BLE001 - a stop hook that fails must not leave a ghost
             if not reason.abnormal:
-                return ExitReason.of(ExitKind.ERROR, error, "on_stop failed")
+                return self._reason_for(error, "on_stop failed")
         return reason
+
+    def _seal(self) -> None:
+        """No ``Killed`` from here on: what follows must not be cut in two. One that is on its way is received here."""
+        self._past_loop = True  # nobody injects any more; one injection may be under way
+        try:
+            with self._life:
+                if self._injected:
+                    self._injected = False
+                    take_exception()
+        except Killed:  # that was it
+            return
 
     # ------------------------------------------------------------------------------------------------ the rungs
 
@@ -93,10 +117,10 @@ class ThreadActor(Actor):
             if thread is None or self._past_loop or not thread.is_alive() or thread.ident is None:
                 return False
             self._kill_reason = reason
+            self._injected = True
             raise_in_thread(thread.ident)
         self.actor_inbox.nudge()
         return True
 
     def stack(self) -> str:
-        thread = self._thread
-        return thread_stack(thread.ident) if thread is not None else ""
+        return thread_stack(self._thread)

@@ -2,7 +2,10 @@
 
 import ctypes
 import sys
+import threading
 import traceback
+from types import CoroutineType, FrameType
+from typing import Any
 
 from supervisors.exits import Killed
 
@@ -12,7 +15,37 @@ def raise_in_thread(ident: int) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Killed))
 
 
-def thread_stack(ident: int | None) -> str:
-    """Formatted stack of a thread, innermost call last; empty if it is gone."""
-    frame = sys._current_frames().get(ident) if ident is not None else None
+def take_exception() -> None:
+    """Receive, and drop, a ``Killed`` that may be scheduled in the calling thread and has not arrived.
+
+    It is scheduled once more and awaited: CPython 3.11 takes a scheduled exception back only halfway, and a thread that
+    is traced or profiled then spins for ever.
+    """
+    try:
+        raise_in_thread(threading.get_ident())
+        while True:
+            pass
+    except Killed:
+        return
+
+
+def thread_frame(thread: threading.Thread | None) -> FrameType | None:
+    """The innermost frame of a thread; None if it does not run. (The id of one that ended may be another's by now.)."""
+    if thread is None or thread.ident is None or not thread.is_alive():
+        return None
+    return sys._current_frames().get(thread.ident)
+
+
+def thread_stack(thread: threading.Thread | None) -> str:
+    """Formatted stack of a thread, innermost call last; empty if it does not run."""
+    frame = thread_frame(thread)
     return "".join(traceback.format_stack(frame)) if frame is not None else ""
+
+
+def coroutine_stack(coroutine: Any) -> str:
+    """Where a suspended coroutine awaits, formatted, innermost await last."""
+    lines = []
+    while isinstance(coroutine, CoroutineType) and coroutine.cr_frame is not None:
+        lines += traceback.format_list(traceback.extract_stack(coroutine.cr_frame, limit=1))
+        coroutine = coroutine.cr_await
+    return "".join(lines)

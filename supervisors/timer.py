@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from loguru import logger
 
+_SWEEP = 64
+"""Timers are swept of cancelled ones when there are more than this, and twice as many as the last sweep left."""
+
 
 class Timer:
     """A due call. ``cancel`` may come from any thread, also late."""
@@ -20,8 +23,13 @@ class Timer:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Do not call, if it has not begun."""
+        """Do not call, if it has not begun. Lets go of what the function holds, although the time is yet to come."""
         self.cancelled = True
+        self.function = _nothing
+
+
+def _nothing() -> None:
+    """What a cancelled timer calls."""
 
 
 class TimerThread:
@@ -30,6 +38,7 @@ class TimerThread:
     def __init__(self, name: str) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
+        self._sweep_at = _SWEEP
         self._condition = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -44,7 +53,10 @@ class TimerThread:
         timer = Timer(when, function)
         with self._condition:
             heapq.heappush(self._heap, (when, next(self._order), timer))
-            self._condition.notify()
+            if len(self._heap) > self._sweep_at:
+                self._sweep()
+            if self._heap[0][2] is timer:  # the thread sleeps too long otherwise
+                self._condition.notify()
         return timer
 
     def close(self) -> None:
@@ -54,6 +66,12 @@ class TimerThread:
             self._condition.notify()
         if threading.current_thread() is not self._thread:
             self._thread.join(2.0)
+
+    def _sweep(self) -> None:
+        """Drop cancelled timers: most are set for a minute or so ahead, as a limit, and cancelled a moment later."""
+        self._heap = [entry for entry in self._heap if not entry[2].cancelled]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(_SWEEP, 2 * len(self._heap))
 
     def _run(self) -> None:
         while True:
@@ -65,9 +83,7 @@ class TimerThread:
                     self._condition.wait(wait)
                     continue
                 timer = heapq.heappop(self._heap)[2]
-            if timer.cancelled:
-                continue
             try:
                 timer.function()
-            except Exception as error:  # noqa: BLE001 - one bad timer must not stop the others
+            except BaseException as error:  # noqa: BLE001 - one bad timer must not stop the others
                 logger.opt(exception=error).error("timer function failed: {!r}", error)

@@ -59,9 +59,20 @@ def raw(site):
     return socket.create_connection(site._started.server_address, timeout=DEADLINE)
 
 
+_OTHERS = set()
+
+
+@pytest.fixture(autouse=True)
+def _sites_of_other_tests():
+    """A site that serves a whole test session is none of our business."""
+    _OTHERS.clear()
+    _OTHERS.update(threading.enumerate())
+
+
 def site_threads():
-    """Names of the living threads of any site."""
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("league-site")]
+    """Names of the living threads of this test's sites."""
+    mine = [thread for thread in threading.enumerate() if thread not in _OTHERS]
+    return [thread.name for thread in mine if thread.name.startswith("league-site")]
 
 
 def test_the_index_links_every_round(healthy):

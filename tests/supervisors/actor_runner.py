@@ -1,0 +1,287 @@
+"""The scenario table's world with real actors in it: real threads and mailboxes, and a clock that the test turns.
+
+Supervisors, kill ladders and children take their time from ``Clock``. It moves only when everybody is at rest: every
+thread waits for a message that is not there, or sleeps by the clock. So the rows mean the same as on the pure core.
+"""
+
+import contextlib
+import heapq
+import itertools
+import math
+import threading
+from collections import deque
+
+import pykka
+
+from supervisors import (
+    SHUTDOWN,
+    ActorExit,
+    ChildSpec,
+    ExitKind,
+    ExitReason,
+    Supervisor,
+    SupervisorSpec,
+    ThreadActor,
+    end_actor,
+    which_children,
+)
+from supervisors.supervisor import WhichChildren
+from supervisors.testing import DEADLINE, Do, EventLog, await_true
+from supervisors.timer import Timer
+
+
+class Clock:
+    """Stands where the timer thread and ``time.monotonic`` stand."""
+
+    def __init__(self):
+        self.now = 0.0
+        self._due = []
+        self._order = itertools.count()
+
+    def monotonic(self):
+        return self.now
+
+    def after(self, seconds, function):
+        return self.at(self.now + seconds, function)
+
+    def at(self, when, function):
+        timer = Timer(when, function)
+        heapq.heappush(self._due, (when, next(self._order), timer))
+        return timer
+
+    def close(self):
+        self._due.clear()
+
+    def next_due(self):
+        while self._due and self._due[0][2].cancelled:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def fire_next(self):
+        when, _, timer = heapq.heappop(self._due)
+        self.now = max(self.now, when)
+        timer.function()
+
+
+class Asked:
+    """Knows whether its supervisor told it to stop: only those leave a ``-`` in the trace."""
+
+    asked = False
+
+    def request_stop(self, reason=SHUTDOWN):
+        self.asked = True
+        self.wake()
+        super().request_stop(reason)
+
+    def wake(self):
+        pass
+
+    def _dispatch(self, message):
+        if not isinstance(message, WhichChildren) and message != "ping":
+            self.cast.activity = next(self.cast.moves)
+        return super()._dispatch(message)
+
+    @property
+    def idle(self):
+        return self.actor_inbox.empty() and self._in_hand is None and self._stop_reason is None
+
+
+class Worker(Asked, ThreadActor):
+    """A child of the table."""
+
+    last_hook_limit = math.inf  # else a ladder asks it to stop that its supervisor knows nothing of
+
+    def __init__(self, cast, kid, outcome):
+        super().__init__()
+        self.cast, self.kid, self.outcome = cast, kid, outcome
+        self.asleep, self.stopping = None, False
+
+    @property
+    def resting(self):
+        if self.exit_reason is not None:
+            return not self._thread.is_alive()
+        return self.asleep is not None or (self.ready and self.idle)
+
+    def on_start(self):
+        self.sleep(self.kid.start_takes)
+        if self.asked:
+            return
+        if self.outcome == "refuse":
+            self.cast.trace.append(f"!{self.kid.id}")
+            raise RuntimeError("boom")
+        self.cast.trace.append(f"+{self.kid.id}")
+
+    def on_receive(self, message):
+        return message.function(self) if isinstance(message, Do) else message
+
+    def on_stop(self):
+        if self.asked:
+            self.sleep(self.kid.stop_takes, stopping=True)
+            self.cast.trace.append(f"-{self.kid.id}")
+
+    def sleep(self, seconds, *, stopping=False):
+        if seconds and (stopping or not self.asked):
+            alarm = threading.Event()
+            self.cast.clock.after(seconds, lambda: self.rouse(alarm))
+            self.stopping, self.asleep = stopping, alarm
+            assert alarm.wait(DEADLINE)
+
+    def rouse(self, alarm):
+        if self.asleep is alarm:
+            self.asleep = None
+        alarm.set()
+
+    def wake(self):
+        alarm = self.asleep
+        if alarm is not None and not self.stopping:
+            self.rouse(alarm)
+
+
+class Boss(Asked, Supervisor):
+    """A supervisor of the table; ``kid`` is None for the root."""
+
+    def __init__(self, cast, kid, tree):
+        self.cast, self.kid = cast, kid
+        super().__init__(SupervisorSpec(tuple(cast.spec(one) for one in tree.kids), **tree.options))
+
+    @property
+    def resting(self):
+        return not self._thread.is_alive() or (self.exit_reason is None and self.idle)
+
+    def on_receive(self, message):
+        return message.function(self) if isinstance(message, Do) else super().on_receive(message)
+
+    def announce_ready(self):
+        self._mark("+")
+        super().announce_ready()
+
+    def on_stop(self):
+        if self.asked:
+            self._mark("-")
+
+    def on_failure(self, *exc_info):
+        super().on_failure(*exc_info)
+        if self.asked or not self.ready:
+            self._mark("-" if self.asked else "!")
+
+    def _mark(self, mark):
+        if self.kid is not None:
+            self.cast.trace.append(mark + self.kid.id)
+
+
+BLOWS = {
+    "crash": lambda: _throw(RuntimeError("boom")),
+    "kill": lambda: _throw(ActorExit(ExitReason(ExitKind.KILLED))),
+    "normal": end_actor,
+    "shutdown": lambda: _throw(ActorExit(SHUTDOWN)),
+}
+
+
+def _throw(error):
+    raise error
+
+
+class Cast:
+    """A tree of the table, played by actors."""
+
+    def __init__(self, runtime, tree, monkeypatch):
+        self.runtime, self.clock, self.trace, self.actors = runtime, Clock(), [], []
+        self.moves, self.activity = itertools.count(1), 0
+        self.events = EventLog(runtime)
+        self.starts, self.then, self.known = {}, {}, set()
+        runtime.timer.close()
+        runtime.timer = self.clock
+        monkeypatch.setattr("supervisors.supervisor.time", self.clock)
+        self.root = Boss(self, None, tree)
+        self.actors.append(self.root)
+        with contextlib.suppress(pykka.Timeout, RuntimeError):
+            runtime.start(self.root, timeout=0)
+        self.settle()
+
+    @property
+    def ended(self):
+        return self.runtime.ended.get(timeout=0) if self.runtime.ended.done() else None
+
+    def spec(self, kid):
+        self.known.add(kid.id)
+        self.starts.setdefault(kid.id, deque(kid.starts))
+        return ChildSpec(kid.id, lambda: self._make(kid), kid.restart, kind=kid.kind, significant=kid.significant)
+
+    def _make(self, kid):
+        if kid.tree is not None:
+            actor = Boss(self, kid, kid.tree)
+        else:
+            outcomes = self.starts[kid.id]
+            outcome = outcomes.popleft() if outcomes else self.then.get(kid.id, "ok")
+            if outcome == "decline":
+                self.trace.append(f"?{kid.id}")
+                return None
+            actor = Worker(self, kid, outcome)
+        self.actors.append(actor)
+        return actor
+
+    # ------------------------------------------------------------------------------------------------- the clock
+
+    def settle(self):
+        """Wait until everybody is at rest. A ping to each shows those that were just about to move."""
+        while True:
+            before = self.activity, len(self.actors)
+            await_true(lambda: all(actor.resting for actor in list(self.actors)), "everybody comes to rest")
+            for actor in list(self.actors):
+                self._ping(actor)
+            if before == (self.activity, len(self.actors)) and all(actor.resting for actor in self.actors):
+                return
+
+    def _ping(self, actor):
+        if actor.exit_reason is None:
+            pong = which_children(actor.ref) if isinstance(actor, Boss) else actor.ref.request("ping")
+            await_true(
+                lambda: pong.done() or getattr(actor, "asleep", None), "it answers, or falls asleep before it can"
+            )
+
+    def advance(self, seconds):
+        end = self.clock.now + seconds
+        while (due := self.clock.next_due()) is not None and due <= end + 1e-9:
+            self._tick()
+        self.clock.now = max(self.clock.now, end)
+
+    def run_until(self, done):
+        self.settle()
+        while not done():
+            assert self.clock.next_due() is not None, "nothing is left to happen, and still it is not done"
+            self._tick()
+
+    def _tick(self):
+        self.clock.fire_next()
+        self.settle()
+
+    # --------------------------------------------------------------------------------------------------- actions
+
+    def kill(self, ids, how):
+        """These end by themselves; the supervisor, held meanwhile, sees all of it afterwards."""
+        held, go = threading.Event(), threading.Event()
+        self.root.ref.tell(Do(lambda _: held.set() or go.wait(DEADLINE)))
+        assert held.wait(DEADLINE)
+        for name in ids:
+            actor = self.runtime.ref(f"{self.root.path}/{name}").actor
+            if actor is not None and actor.ready and actor.exit_reason is None:
+                actor.ref.tell(Do(lambda _: BLOWS[how]()))
+                await_true(lambda actor=actor: not actor._thread.is_alive(), f"{name} ends")
+        go.set()
+        self.settle()
+
+    def ask(self, request, *, wait=True):
+        """The code of the error that a request is answered with; None if it went well."""
+        self.settle()
+        if not wait:
+            return None
+        self.run_until(request.done)
+        try:
+            request.get(timeout=0)
+        except Exception as error:
+            return getattr(error, "code", error)
+        return None
+
+    def stop(self):
+        self.root.request_stop()
+        self.settle()

@@ -1,0 +1,230 @@
+"""Event loops in threads of their own: they end with their last actor, and with nothing else."""
+
+import asyncio
+import gc
+import logging
+import threading
+
+import pytest
+
+from supervisors import ExitKind, ExitReason
+from supervisors.testing import DEADLINE, AsyncProbe, Do, await_true, down_of
+from tests.supervisors.conftest import make_loop, open_files
+
+
+def stop(actor):
+    actor.request_stop()
+    return down_of(actor).get(timeout=DEADLINE).reason
+
+
+def test_a_loop_ends_with_its_last_actor(stage):
+    """Not with the first one that ends."""
+    loop = make_loop()
+    first, last = AsyncProbe(loop), AsyncProbe(loop)
+    stage.enter(first), stage.enter(last, "b")
+    stop(first)
+    assert last.ref.ask("alive", timeout=DEADLINE) == "alive"
+    assert loop.actors() == (last,)
+    stop(last)
+    assert loop.join(DEADLINE)
+    assert loop.loop.is_closed()
+
+
+def test_fifty_loops_leave_no_file_thread_or_warning(stage, caplog):
+    """Tasks that the actors left behind are cancelled and their generators closed before the loop is closed."""
+    fds, closed = len(open_files()), []
+
+    async def ticks():
+        try:
+            while True:
+                yield 1
+                await asyncio.sleep(0)
+        finally:
+            closed.append(1)
+
+    async def leave_work_behind(actor):
+        actor.left = [asyncio.create_task(asyncio.sleep(3600)), actor.spawn(asyncio.sleep(3600))]
+        generator = ticks()
+        actor.left.append(generator)
+        await anext(generator)
+
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        for number in range(50):
+            loop = make_loop()
+            actor = AsyncProbe(loop)
+            stage.enter(actor, f"a{number}").ask(Do(leave_work_behind), timeout=DEADLINE)
+            stop(actor)
+            assert loop.join(DEADLINE)
+            assert [left.done() for left in actor.left[:2]] == [True, True]
+        gc.collect()
+    assert caplog.text == ""
+    assert len(closed) == 50
+    assert len(open_files()) == fds
+
+
+def test_neither_a_stop_of_the_loop_nor_a_foreign_system_exit_ends_it(stage):
+    """Only its actors keep it alive."""
+    loop = make_loop()
+    ref = stage.enter(AsyncProbe(loop))
+
+    def disturb(actor):
+        running = asyncio.get_running_loop()
+        running.call_soon(running.stop)
+        running.call_soon(lambda: (_ for _ in ()).throw(SystemExit(1)))
+        running.call_soon(running.stop)
+
+    ref.ask(Do(disturb), timeout=DEADLINE)
+    for _ in range(5):
+        assert ref.ask("alive", timeout=DEADLINE) == "alive"
+
+
+def test_an_exception_in_the_very_turn_in_which_the_last_actor_leaves_does_not_keep_the_loop(stage):
+    """The request to stop is not lost with the turn."""
+    loop = make_loop()
+    actor = AsyncProbe(loop, stop=lambda _: exit_later())
+    stage.enter(actor)
+
+    def leave():
+        raise SystemExit(1)
+
+    def exit_later():
+        for _ in range(5):
+            asyncio.get_running_loop().call_soon(leave)
+
+    stop(actor)
+    assert loop.join(DEADLINE)
+
+
+def test_a_left_over_task_that_swallows_its_cancellation_does_not_keep_the_loop(stage, monkeypatch):
+    """It is given a moment; then the loop is closed without it."""
+    monkeypatch.setattr("supervisors.loop_thread._TASKS_GET", 0.05)
+    loop, over = make_loop(), threading.Event()
+
+    async def swallow():
+        while not over.is_set():
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                continue
+
+    actor = AsyncProbe(loop)
+    stage.enter(actor).ask(Do(lambda actor: actor.spawn(swallow()) and None), timeout=DEADLINE)
+    stop(actor)
+    assert loop.join(DEADLINE)
+    assert loop.loop.is_closed()
+    over.set()
+
+
+def test_foreign_code_that_an_actor_spawns_cannot_harm_the_loop(stage):
+    """Its ``SystemExit`` is the result of the task, not the end of the neighbours."""
+
+    async def leave():
+        raise SystemExit(3)
+
+    async def run(actor):
+        return await actor.spawn(leave())
+
+    raised = stage.enter(AsyncProbe(make_loop())).ask(Do(run), timeout=DEADLINE)
+    assert isinstance(raised, SystemExit)
+
+
+def test_nobody_moves_into_a_loop_that_is_ending(stage):
+    """The start is refused and says what to do, instead of an actor that is never heard of."""
+    loop = make_loop()
+    actor = AsyncProbe(loop)
+    stage.enter(actor)
+    stop(actor)
+    late = AsyncProbe(loop)
+    reason = stage.try_enter(late, "late").get(timeout=DEADLINE).reason
+    assert reason.kind is ExitKind.START_FAILED
+    assert "start on a new one" in reason.error_text
+
+
+def test_a_successor_never_meets_the_loop_of_its_predecessor_half_closed(stage):
+    """Started at the very moment the last one ends, it is either served or refused, never lost."""
+    for number in range(50):
+        loop = make_loop()
+        first, second = AsyncProbe(loop), AsyncProbe(loop)
+        stage.enter(first, f"a{number}")
+        first.request_stop()
+        down = stage.try_enter(second, f"b{number}")
+        if not down.done():
+            assert stop(second).kind is ExitKind.SHUTDOWN
+        assert loop.join(DEADLINE)
+
+
+def test_a_zombie_does_not_keep_its_loop(stage, runtime, log):
+    """When the last living actor has left, the loop ends with what the zombie still awaits."""
+    loop = make_loop()
+    zombie, last = AsyncProbe(loop), AsyncProbe(loop)
+    stage.enter(zombie), stage.enter(last, "b")
+    entered = threading.Event()
+
+    async def hang(_):
+        entered.set()
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                if last.exit_reason is not None:
+                    raise
+
+    zombie.ref.tell(Do(hang))
+    assert entered.wait(DEADLINE)
+    runtime.add_zombie(zombie)
+    zombie.abandon(ExitReason(ExitKind.SHUTDOWN))
+    assert runtime.zombies()
+    stop(last)
+    assert loop.join(DEADLINE)
+    await_true(lambda: not runtime.zombies(), "it is forgotten")
+
+
+def test_an_actor_with_a_long_backlog_lets_its_neighbours_have_a_turn(stage):
+    """Handlers that never suspend would otherwise hold the loop until the mailbox is empty."""
+    loop, handled, gate = make_loop(), [], threading.Event()
+    busy, neighbour = AsyncProbe(loop), AsyncProbe(loop)
+    ref, other = stage.enter(busy), stage.enter(neighbour, "b")
+    ref.tell(Do(lambda _: gate.wait(DEADLINE)))
+    for _ in range(5000):
+        ref.tell(Do(handled.append))
+    seen = other.request(Do(lambda _: len(handled)))
+    gate.set()
+    assert seen.get(timeout=DEADLINE) < 5000
+    await_true(lambda: len(handled) == 5000, "all are handled")
+
+
+def test_a_stopping_actor_takes_only_its_own_loop_along(stage):
+    """Loops know nothing of each other."""
+    one, two = make_loop(), make_loop()
+    first, second = AsyncProbe(one), AsyncProbe(two)
+    stage.enter(first), stage.enter(second, "b")
+    stop(first)
+    assert one.join(DEADLINE)
+    assert not one.is_alive()
+    assert two.is_alive()
+    assert second.ref.ask("alive", timeout=DEADLINE) == "alive"
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_stack_of_an_actor_shows_where_it_waits(stage, ended):
+    """Every await down to the innermost; empty once it has ended."""
+    entered = threading.Event()
+
+    async def inner():
+        entered.set()
+        await asyncio.sleep(3600)
+
+    async def outer(_):
+        await inner()
+
+    actor = AsyncProbe(make_loop())
+    stage.enter(actor).tell(Do(outer))
+    assert entered.wait(DEADLINE)
+    if ended:
+        actor.request_cancel(ExitReason(ExitKind.KILLED))
+        down_of(actor).get(timeout=DEADLINE)
+        await_true(lambda: not actor.stack(), "nothing is left of it")
+    else:
+        await_true(lambda: "in inner" in actor.stack(), "it waits in there")
+        assert "in outer" in actor.stack()
+        actor.request_cancel(ExitReason(ExitKind.KILLED))

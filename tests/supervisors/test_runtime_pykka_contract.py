@@ -1,0 +1,95 @@
+"""The names of Pykka that the kernel builds on, also private ones: a new Pykka that lacks one fails here."""
+
+import inspect
+import queue
+
+import pykka
+import pytest
+from pykka import messages
+from pykka._envelope import Envelope
+
+from supervisors import ReplyFuture
+from supervisors.actor import Actor
+
+
+def test_an_envelope_is_a_message_and_who_waits_for_the_reply():
+    """Made by ``ActorRef.tell`` and ``ask``, and by our references."""
+    assert list(inspect.signature(Envelope).parameters) == ["message", "reply_to"]
+    envelope = Envelope("x")
+    assert (envelope.message, envelope.reply_to) == ("x", None)
+
+
+def test_the_stop_message_is_what_a_reference_of_pykka_sends():
+    """``ref.stop()`` puts it into the inbox with a future that is ours."""
+
+    class Inbox:
+        def __init__(self):
+            self.got = []
+
+        def put(self, envelope):
+            self.got.append(envelope)
+
+    class Silent(Actor):
+        @staticmethod
+        def _create_actor_inbox():
+            return Inbox()
+
+        @property
+        def mailbox(self):
+            return self.actor_inbox
+
+        def _start_actor_loop(self):
+            pass
+
+    ref = Silent.start()
+    ref.stop(block=False)
+    pykka.ActorRegistry.unregister(ref)
+    (envelope,) = ref.actor_inbox.got
+    assert isinstance(envelope.message, messages._ActorStop)
+    assert isinstance(envelope.reply_to, ReplyFuture)
+
+
+@pytest.mark.parametrize(
+    "hook", ["_create_actor_inbox", "_create_future", "_start_actor_loop", "_handle_receive", "on_start", "on_stop"]
+)
+def test_the_implementor_hooks_are_there(hook):
+    """Those that a new type of actor has to fill in."""
+    assert callable(getattr(pykka.Actor, hook))
+
+
+def test_the_failure_hook_takes_an_exception_triple():
+    """``on_failure`` is called with the three parts of an exception."""
+    assert len(inspect.signature(pykka.Actor.on_failure).parameters) == 4
+
+
+def test_an_actor_has_what_the_kernel_reads():
+    """The inbox, the reference, the event of its end; starting it is registering and running its loop."""
+    source = inspect.getsource(pykka.Actor.start)
+    assert "ActorRegistry.register" in source
+    assert "_start_actor_loop" in source
+    assert {"actor_inbox", "actor_stopped", "actor_ref"} <= set(dir(pykka.Actor)) | set(pykka.Actor.__annotations__)
+
+
+def test_a_future_keeps_its_result_and_its_lock_under_these_names():
+    """``_result`` with value or exc_info, ``_condition``, ``_get_hook``; a second answer raises ``queue.Full``."""
+    future = pykka.ThreadingFuture()
+    assert (future._result, future._get_hook) == (None, None)
+    future.set(1)
+    assert (future._result.value, future._result.exc_info) == (1, None)
+    with future._condition, pytest.raises(queue.Full):
+        future.set(2)
+    failed = pykka.ThreadingFuture()
+    failed.set_exception((ValueError, ValueError("x"), None))
+    assert failed._result.exc_info[0] is ValueError
+
+
+def test_the_registry_can_be_written_and_read():
+    """``register``, ``unregister`` (also of one that is not in it) and ``get_all``."""
+    actor = pykka.ThreadingActor
+    assert callable(pykka.ActorRegistry.register)
+    before = pykka.ActorRegistry.get_all()
+    ref = actor.start()
+    assert pykka.ActorRegistry.get_all() == [*before, ref]
+    ref.stop()
+    pykka.ActorRegistry.unregister(ref)
+    assert pykka.ActorRegistry.get_all() == before

@@ -1,0 +1,92 @@
+"""The scenario table once more, on real actors."""
+
+import pytest
+
+from supervisors import delete_child, restart_child, start_child, terminate_child
+from supervisors.core_state import count_children
+from supervisors.events import GaveUp
+from tests.supervisors import scenarios as s
+from tests.supervisors.actor_runner import Cast
+
+
+@pytest.mark.parametrize("name", s.TABLE)
+def test_actors_do_what_the_table_says(name, runtime, monkeypatch):
+    """Every row, with threads, mailboxes and kill ladders, under a clock that the test turns."""
+    scenario = s.TABLE[name]
+    cast = Cast(runtime, scenario.tree, monkeypatch)
+    stage = _Stage(cast)
+    for number, action in enumerate(scenario.script):
+        try:
+            stage.act(action)
+        except AssertionError as error:
+            raise AssertionError(f"{scenario.id}, {scenario.tells}: step {number} {action}: {error}") from error
+    if cast.ended is None:
+        cast.stop()
+        cast.run_until(lambda: cast.ended is not None)
+
+
+class _Stage:
+    def __init__(self, cast):
+        self.cast = cast
+        self.looked = 0.0
+
+    def act(self, action):
+        cast, root = self.cast, self.cast.root.ref
+        match action:
+            case s.Kill():
+                cast.kill(action.ids.split(), action.how)
+            case s.Next():
+                cast.starts[action.id].clear()
+                cast.starts[action.id].extend(action.starts)
+                cast.then[action.id] = action.then
+            case s.Advance():
+                cast.advance(action.seconds)
+            case s.Terminate():
+                assert cast.ask(terminate_child(root, action.id), wait=action.wait) == action.error
+            case s.Restart():
+                assert cast.ask(restart_child(root, action.id)) == action.error
+            case s.Delete():
+                assert cast.ask(delete_child(root, action.id)) == action.error
+            case s.Start():
+                if all(row.id != action.kid.id for row in cast.root.children()):
+                    cast.starts.pop(action.kid.id, None)
+                assert cast.ask(start_child(root, cast.spec(action.kid))) == action.error
+            case s.Stop():
+                cast.stop()
+                if action.wait:
+                    cast.run_until(lambda: cast.ended is not None)
+            case s.See():
+                self.see(action)
+            case s.Alive():
+                assert cast.ended is None, f"ended with {cast.ended}"
+            case s.Ended():
+                cast.run_until(lambda: cast.ended is not None)
+                assert cast.ended.kind.value == action.kind
+                assert action.text in str(cast.ended)
+            case s.Gave():
+                gave = [event for event in cast.events.of(GaveUp) if event.path == root.path]
+                assert [(e.child, e.rule, len(e.restarts)) for e in gave] == [
+                    (action.child, action.rule, action.restarts)
+                ]
+
+    def see(self, expected):
+        cast = self.cast
+        if expected.took is not None:
+            moving = ("starting", "stopping")
+            cast.run_until(lambda: not any(row.status in moving for row in cast.root.children()))
+            assert cast.clock.now - self.looked == pytest.approx(expected.took)
+        self.looked = cast.clock.now
+        rows = cast.root.children()
+        if expected.children is not None:
+            assert " ".join(f"{row.id}={row.status}" for row in rows) == expected.children
+        if expected.trace is not None:
+            assert " ".join(cast.trace) == expected.trace
+        cast.trace.clear()
+        if expected.counts is not None:
+            counts = count_children(cast.root._state)
+            assert [counts[key] for key in ("specs", "active", "supervisors", "workers")] == [
+                int(number) for number in expected.counts.split("/")
+            ]
+        if expected.due is not None:
+            due = [row.due - cast.clock.now for row in rows if row.due is not None]
+            assert min(due, default=None) == pytest.approx(expected.due)
