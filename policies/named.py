@@ -8,7 +8,7 @@ from policies.abort import AbortPolicy, WindowRule
 from policies.backoff import Backoff
 from policies.restart import RestartPolicy
 from policies.retry import RetryPolicy
-from policies.thresholds import CleanupLevel, Threshold, ThresholdPolicy
+from policies.thresholds import Threshold, ThresholdPolicy
 
 Kind = Literal["retry", "abort", "thresholds", "restart"]
 Policy = RetryPolicy | AbortPolicy | ThresholdPolicy | RestartPolicy
@@ -19,16 +19,17 @@ class UnknownPolicyError(LookupError):
 
 
 def _thresholds(*, memory: float, hard: float, cpu: float, disk: float, lifetime: float) -> ThresholdPolicy:
+    # only memory asks for cleanup: renewing browsers neither cools a busy processor nor frees a full disk
     held: dict[str, Any] = {"for_seconds": 30.0, "clear_for": 60.0}
     return ThresholdPolicy(
         (
             Threshold("memory_percent", memory, memory - 5, hard=hard, **held),
             Threshold("memory_pressure", 20.0, 10.0, **held),
             Threshold(
-                "cpu_percent", cpu, cpu - 15, for_seconds=60.0, clear_for=60.0, max_cleanup=CleanupLevel.MODERATE
+                "cpu_percent", cpu, cpu - 15, for_seconds=60.0, clear_for=60.0, max_cleanup=None
             ),
-            Threshold("disk_space", disk, disk * 1.25, hard=disk / 2, below=True, **held),
-            Threshold("network_connections", 500.0, 400.0, max_cleanup=CleanupLevel.MODERATE, **held),
+            Threshold("disk_space", disk, disk * 1.25, hard=disk / 2, below=True, max_cleanup=None, **held),
+            Threshold("network_connections", 500.0, 400.0, max_cleanup=None, **held),
             Threshold("browser_lifetime", lifetime, max_cleanup=None),
         )
     )

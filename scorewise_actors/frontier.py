@@ -28,6 +28,8 @@ from scorewise_actors.messages import Commit, Failed, Lease, Outcome, OutcomeSee
 
 LEASE_SECONDS = 30.0
 """How long a lease is good for without being renewed."""
+LONGEST_PAUSE = 3600.0
+"""Seconds that a host is left alone at most, whatever its Retry-After says; then it is asked again."""
 POISON_CRASHES = 3
 """Crashes of an item's own page, or of its scraper, after which it is a dead letter."""
 POISON_SHARED = 6
@@ -174,7 +176,8 @@ class MemoryFrontier:
         return Swapped((), tuple(commits), tuple(seen))
 
     def renew(self, holder: str, now: float) -> None:
-        self._renewed[holder] = now
+        if holder in self._renewed:
+            self._renewed[holder] = now
 
     def expired(self, now: float) -> frozenset[str]:
         holders = {holder for _, holder in self._leases.values()}
@@ -182,9 +185,10 @@ class MemoryFrontier:
 
     def committed(self, items: Iterable[int]) -> None:
         for item in items:
-            if self._committing.pop(item) == ledger.DONE:
+            status = self._committing.pop(item, None)
+            if status == ledger.DONE:
                 self._done += 1
-            else:
+            elif status == ledger.DEAD:
                 self._dead += 1
 
     def next_due(self) -> float | None:
@@ -274,7 +278,9 @@ class MemoryFrontier:
         if decision.action is RetryAction.DEFER:
             self._tries[item] = before
             if decision.reason == "retry_after":
-                self._parked[_host(self._requests[item])] = now + decision.delay
+                pause = min(decision.delay, LONGEST_PAUSE)
+                decision = attrs.evolve(decision, delay=pause)
+                self._parked[_host(self._requests[item])] = now + pause
             elif item not in self._refused:
                 # the retry budget is used up: this try has to stand for the outcome, or an outage would stay unseen
                 self._refused.add(item)

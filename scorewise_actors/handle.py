@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ import pykka
 from loguru import logger
 
 from scorewise_actors import ledger
+from scorewise_actors.actors.checkpoint import NotRecorded
 from scorewise_actors.actors.scrape import cancel_pages
 from scorewise_actors.checkpoints.values import decode, encode
 from scorewise_actors.errors import ExitCode, JobFailedError
@@ -26,8 +28,6 @@ from supervisors.supervisor import start_child, terminate_child
 
 _START_TIMEOUT = 300.0
 _ADD_TIMEOUT = 120.0
-_ADD_TRIES = 5
-"""The frontier may be restarted while it is given requests; known keys are left out, so giving twice is harmless."""
 _TICK = 0.5
 
 _EXIT_CODES = {
@@ -47,6 +47,8 @@ class JobHandle:
         self._plan = plan
         self._board = board
         self._down = ReplyFuture()
+        self._lock = threading.Lock()
+        self._acknowledged = 0
         self._restarts: Counter[str] = Counter()
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._count, ("restarting",))
         self._seconds = 0.0
@@ -69,7 +71,8 @@ class JobHandle:
     @property
     def restarts(self) -> Counter[str]:
         """Restarts in this run by role: ``driver``, ``browser``, ``scrape``, ``checkpoint`` ..."""
-        return Counter(self._restarts)
+        with self._lock:
+            return Counter(self._restarts)
 
     @property
     def path(self) -> str:
@@ -97,12 +100,18 @@ class JobHandle:
         for request in batch:
             encode(dict(request.user_data))
         frontier = self._runtime.ref(self._plan.frontier)
-        for _ in range(_ADD_TRIES):
+        until = time.monotonic() + _ADD_TIMEOUT
+        while True:
             try:
-                return int(frontier.ask(AddRequests(batch), timeout=_ADD_TIMEOUT))
-            except (pykka.ActorDeadError, pykka.Timeout):
-                if self._down_within(_TICK):
+                count = int(frontier.ask(AddRequests(batch), timeout=_ADD_TIMEOUT))
+            except (pykka.ActorDeadError, pykka.Timeout, NotRecorded):
+                # an actor is being restarted; known keys are left out, so giving twice is harmless
+                if self._down_within(_TICK) or time.monotonic() > until:
                     break
+            else:
+                with self._lock:
+                    self._acknowledged += count
+                return count
         raise JobFailedError(f"job {self.job_id!r} has ended and takes no more requests: {self._end_text()}")
 
     def close_input(self) -> None:
@@ -182,6 +191,7 @@ class JobHandle:
                 timeout=_START_TIMEOUT
             )
         except Exception as error:
+            terminate_child(self._runtime.ref(self._plan.system), self._plan.name)  # it may still be coming up
             self._unsubscribe()
             self._board.results.close()
             if self._board.first_journal is not None:
@@ -205,7 +215,8 @@ class JobHandle:
 
     def _count(self, event: Event) -> None:
         if isinstance(event, Restarting) and event.path.startswith(f"{self._plan.path}/"):
-            self._restarts[_role(event.path)] += 1
+            with self._lock:
+                self._restarts[_role(event.path)] += 1
 
     def _down_within(self, seconds: float) -> bool:
         try:
@@ -224,8 +235,8 @@ class JobHandle:
         progress = self._board.progress
         verdict = self._board.verdict or Verdict("interrupted", reason="its tree was stopped")
         pending = len(counted.pending)
-        # what a completed job left undone, or the frontier knew and the journal does not, is lost
-        lost = counted.unknown + max(0, progress.enqueued - counted.enqueued)
+        # what a completed job left undone, or was acknowledged and is not in the journal, is lost
+        lost = counted.unknown + max(0, self._acknowledged - counted.enqueued)
         if verdict.outcome == "completed":
             lost, pending = lost + pending, 0
         code = _EXIT_CODES[verdict.outcome]
@@ -240,15 +251,15 @@ class JobHandle:
             job_id=self.job_id,
             verdict=verdict,
             exit_code=code,
-            enqueued=max(counted.enqueued, progress.enqueued),
+            enqueued=counted.enqueued,
             done=counted.done,
             dead_lettered=len(counted.dead),
             pending=pending,
             lost=lost,
             recorded_twice=counted.recorded_twice,
             results=counted.results,
-            restarts=self._restarts.total(),
-            restarts_by_actor=dict(self._restarts),
+            restarts=self.restarts.total(),
+            restarts_by_actor=dict(self.restarts),
             retries=progress.retries,
             resumed=progress.resumed,
             seconds=self._seconds,

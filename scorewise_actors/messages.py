@@ -10,6 +10,7 @@ AddRequests           JobHandle          FrontierActor       more items (asked: 
 CloseInput            JobHandle          FrontierActor       no more items will come from outside
 Drain                 JobHandle          FrontierActor       hand out nothing more, end when all leases are back
 Throttle              AbortJudgeActor    FrontierActor       only probes until further notice, or full speed again
+Restore               Frontier-, Judge-  CheckpointActor     what does the journal say? (asked, at start)
 Commit                FrontierActor      CheckpointActor     make these operations durable
 Committed             CheckpointActor    FrontierActor       they are
 StorageTrouble        CheckpointActor    FrontierActor       they are not yet: hand out nothing meanwhile
@@ -126,6 +127,25 @@ class Throttle:
     """At most ``limit`` leases at a time; None lifts it."""
 
     limit: int | None
+
+
+@attrs.frozen
+class Restore:
+    """Ask for the journal's state as ``Restored``; read it before the first commit only."""
+
+    anew: bool = False
+    """A new frontier begins: commits of the one before it that are not durable by now are dropped, for it does not know
+    them. Their items are done again."""
+
+
+@attrs.frozen
+class Restored:
+    """The answer."""
+
+    state: dict[str, Any]
+    """The journal's own, as described in ``ledger``: not a copy."""
+    storage_down: bool
+    """Writing fails at the moment."""
 
 
 @attrs.frozen

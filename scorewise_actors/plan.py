@@ -1,7 +1,7 @@
 """What the actors of one job share: the plan, which never changes, and the board, on which each publishes its news.
 
-A board cell has one writer, an actor, and any number of readers in other threads; a reader sees the newest value or the
-one before it. Nothing is decided from the board.
+A board cell has one writer and any number of readers in other threads; a reader sees the newest value or the one before
+it. How the job is to end stands here too, because it has to survive the actors.
 """
 
 import threading
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import attrs
+from loguru import logger
 
 from scorewise_actors.checkpoints import CheckpointStore, Journal
 from scorewise_actors.config import SystemConfig
@@ -111,34 +112,39 @@ class DurableResults:
     def _notify(self) -> None:
         self._changed.notify_all()
         for listener in tuple(self._listeners):
-            listener()
+            try:
+                listener()
+            except Exception as error:  # noqa: BLE001 - a reader must not harm the writer
+                logger.opt(exception=error).error("a reader of results failed: {!r}", error)
 
 
 class JobBoard:
     """News of a running job, for its own actors and for readers outside of the tree."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.began = time.monotonic()
         self.progress = Progress()
         """Written by the FrontierActor."""
         self.results = DurableResults()
         """Written by the CheckpointActor."""
         self.verdict: Verdict | None = None
-        """Written by whoever ends the job: FrontierActor or AbortJudgeActor; the first one counts."""
+        """Set by ``decide``: whoever ends the job first, FrontierActor, AbortJudgeActor or the JobHandle."""
         self.input_closed = threading.Event()
-        """Set by the FrontierActor: it survives the actor's restart here."""
+        """Set by the JobHandle: it survives a restart of the FrontierActor here."""
         self.draining: str | None = None
-        """Written by the FrontierActor: the reason, once the job has been asked to stop."""
+        """Set by the JobHandle: the reason, once the job has been asked to stop; survives a restart as well."""
         self.run_opened = False
         """Written by the CheckpointActor: this run is in the journal."""
         self.first_journal: Journal | None = None
         """The journal that ``submit`` has opened to see its errors; taken by the first CheckpointActor."""
 
     def decide(self, verdict: Verdict) -> Verdict:
-        """Keep the first verdict."""
-        if self.verdict is None:
-            self.verdict = verdict
-        return self.verdict
+        """Keep the first verdict. Any thread."""
+        with self._lock:
+            if self.verdict is None:
+                self.verdict = verdict
+            return self.verdict
 
 
 class DriverCell:

@@ -27,6 +27,8 @@ from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
 
 _CANCEL_AGAIN = 0.25
+_OF_THE_SYSTEM = frozenset(("storage_path", "key", "encrypt", "thresholds", "monitor_interval"))
+"""Settings that all jobs of a system share."""
 _BATCH = 500
 """Requests that are recorded together when a job is given many."""
 
@@ -130,7 +132,7 @@ class ActorSystem:
             raise ConfigurationError("the system is not running; use it in a with statement or call start()")
         if job_id in self._jobs and not self._jobs[job_id].ended:
             raise ConfigurationError(f"job {job_id!r} is running in this system already")
-        config = attrs.evolve(self.config, **settings)
+        config = self._for_job(settings)
         find_executable(config.browser.executable)
         if purge:
             self.store.purge(job_id)
@@ -139,8 +141,17 @@ class ActorSystem:
         plan = JobPlan(job_id, handler, config, self.store)
         handle = JobHandle(self.runtime, plan, board)
         handle.launch()
-        self._jobs[job_id] = handle
+        self._jobs = {name: job for name, job in self._jobs.items() if not job.ended} | {job_id: handle}
         return handle
+
+    def _for_job(self, settings: dict[str, Any]) -> SystemConfig:
+        fields = {field.name for field in attrs.fields(SystemConfig)} - _OF_THE_SYSTEM
+        for name in settings:
+            if name not in fields:
+                raise ConfigurationError(
+                    f"{name!r} cannot be set for one job; settings are {', '.join(sorted(fields))}"
+                )
+        return attrs.evolve(self.config, **settings)
 
     async def submit(
         self, job_id: str, requests: Requests, handler: Handler, *, purge: bool = False, **settings: Any

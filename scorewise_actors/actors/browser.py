@@ -104,7 +104,12 @@ class BrowserActor(AsyncActor):
             return
         logger.info("{} is renewed: {}", self.path, reason)
         self._old.append(old)
-        await self._renew()
+        try:
+            await self._renew()
+        except (BrowserLayerError, PlaywrightError) as error:
+            self._old.remove(old)
+            logger.warning("{} goes on with its old browser, a new one did not start: {}", self.path, error)
+            return
         self.spawn(self._retire(old))
 
     async def _retire(self, old: Browser) -> None:

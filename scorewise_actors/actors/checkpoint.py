@@ -9,7 +9,15 @@ from loguru import logger
 from scorewise_actors import ledger
 from scorewise_actors.checkpoints import CheckpointError, CheckpointStorageError, Journal
 from scorewise_actors.job import Verdict
-from scorewise_actors.messages import Commit, Committed, SavePolicyState, StorageFailed, StorageTrouble
+from scorewise_actors.messages import (
+    Commit,
+    Committed,
+    Restore,
+    Restored,
+    SavePolicyState,
+    StorageFailed,
+    StorageTrouble,
+)
 from scorewise_actors.plan import JobBoard, JobPlan
 from supervisors.thread_actor import ThreadActor
 
@@ -20,9 +28,8 @@ RETRY_EVERY = 1.0
 """Seconds between two tries to write while the disk is full or broken."""
 
 
-@attrs.frozen
-class Restore:
-    """Ask for the journal's state, a dict as described in ``ledger``; read it before the first commit only."""
+class NotRecorded(CheckpointError):  # noqa: N818 - reads as a fact
+    """Something was given to be recorded, and is not; giving it again is right."""
 
 
 @attrs.frozen
@@ -48,7 +55,6 @@ class CheckpointActor(ThreadActor):
         self._policies: dict[str, dict[str, Any]] = {}
         self._flushing = False
         self._trouble_since: float | None = None
-        self._reported = False
 
     def on_start(self) -> None:
         journal, self._board.first_journal = self._board.first_journal, None
@@ -71,9 +77,11 @@ class CheckpointActor(ThreadActor):
             case _Flush():
                 self._flushing = False
                 self._flush()
-            case Restore():
+            case Restore(anew):
                 assert self._journal is not None
-                return self._journal.state
+                if anew:
+                    self._forget_batch()
+                return Restored(self._journal.state, self._trouble_since is not None)
             case _:
                 return super().on_receive(message)
         return None
@@ -105,11 +113,12 @@ class CheckpointActor(ThreadActor):
         batch, policies = self._batch, self._policies
         ops: list[Op] = [op for commit in batch for op in commit.ops]
         ops += [ledger.policy_state(name, state) for name, state in policies.items()]
-        if not ops:
+        if not batch and not policies:
             return
         assert self._journal is not None
         try:
-            self._journal.append(ops, now_ms=_now_ms())
+            if ops:
+                self._journal.append(ops, now_ms=_now_ms())
         except CheckpointStorageError as error:
             self._in_trouble(error)
             return
@@ -134,16 +143,22 @@ class CheckpointActor(ThreadActor):
             logger.error("storage cannot be written, trying again every {} s: {}", RETRY_EVERY, error)
             self.runtime.ref(self._plan.frontier).tell(StorageTrouble(str(error)))
         down_for = now - self._trouble_since
-        if down_for > self._plan.config.storage_patience and not self._reported:
-            self._reported = True
+        if down_for > self._plan.config.storage_patience:
             self.runtime.ref(self._plan.judge).tell(StorageFailed(str(error), down_for))
         me = self.ref
         self.runtime.timer.after(RETRY_EVERY, lambda: me.tell(_Flush()))
 
+    def _forget_batch(self) -> None:
+        """Write what can be written, drop the rest."""
+        if self._trouble_since is None:
+            self._flush()
+        self._unanswered()
+        self._batch = []
+
     def _unanswered(self) -> None:
         for commit in self._batch:
             if commit.acknowledge is not None:
-                commit.acknowledge.offer(error=CheckpointError("the job ended before this could be recorded"))
+                commit.acknowledge.offer(error=NotRecorded("this could not be recorded"))
 
 
 def _now_ms() -> int:

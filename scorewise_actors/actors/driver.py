@@ -6,7 +6,6 @@ from typing import Any
 import attrs
 
 from scorewise_actors.browser.driver import Driver
-from scorewise_actors.browser.errors import BrowserLayerError
 from scorewise_actors.plan import DriverCell, JobPlan
 from supervisors.async_actor import AsyncActor
 from supervisors.exits import ExitReason
@@ -71,7 +70,7 @@ async def beat(actor: AsyncActor, thing: Any, interval: float, deadline: float) 
         await asyncio.sleep(interval)
         try:
             await thing.heartbeat(deadline)
-        except BrowserLayerError as error:
+        except Exception as error:  # noqa: BLE001 - a heart that stops for an unforeseen reason must be noticed too
             tell_lost(actor, str(error))
             return
 

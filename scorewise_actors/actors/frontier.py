@@ -9,17 +9,19 @@ import attrs
 from loguru import logger
 
 from policies.failures import Failure
-from scorewise_actors.actors.checkpoint import Restore
 from scorewise_actors.errors import HandlerBlockedLoop
 from scorewise_actors.frontier import MemoryFrontier, Swapped
 from scorewise_actors.job import COMPLETED, Verdict
 from scorewise_actors.messages import (
     AddRequests,
     CloseInput,
+    Commit,
     Committed,
     Drain,
     Outcome,
     Renew,
+    Restore,
+    Restored,
     Returned,
     StorageTrouble,
     Swap,
@@ -73,10 +75,11 @@ class FrontierActor(ThreadActor):
         return self._frontier
 
     def on_start(self) -> None:
-        state = self.runtime.ref(self._plan.checkpoint).ask(Restore(), timeout=60.0)
+        restored: Restored = self.runtime.ref(self._plan.checkpoint).ask(Restore(anew=True), timeout=60.0)
+        self._storage_down = restored.storage_down
         config = self._plan.config
         self._frontier = MemoryFrontier(
-            state,
+            restored.state,
             retry=config.retry,
             classifier=config.classifier,
             rng=random.Random(),  # noqa: S311 - jitter
@@ -116,10 +119,7 @@ class FrontierActor(ThreadActor):
     def on_signal(self, signal: Signal) -> None:
         match signal:
             case Down(path, incarnation, reason):
-                holder = _holder(path, incarnation)
-                self._hungry.pop(holder, None)
-                self._holders.pop(holder, None)
-                self._carry_out(self.frontier.release(holder, str(reason), *_blame(reason), time.monotonic()))
+                self._release(_holder(path, incarnation), reason)
                 self._settle()
             case Timeout(token) if token == _PATROL:
                 self._patrol()
@@ -130,51 +130,67 @@ class FrontierActor(ThreadActor):
     # ---------------------------------------------------------------------------------------------- settling
 
     def _add(self, requests: Iterable[Any]) -> Any:
+        """Durable before it is acknowledged, also where all are known: their own commit may still be on its way."""
         count, commit = self.frontier.add(requests)
-        if commit is None:
-            return 0
         future = self.hold_reply()
-        if future is not None:
-            # durable before it is acknowledged: what the user was told is in the job is in the journal
-            self._tell_checkpoint((attrs.evolve(commit, acknowledge=future, answer=count),))
-            return NO_REPLY
-        self._tell_checkpoint((commit,))
-        return count
+        self._tell_checkpoint((attrs.evolve(commit or Commit(()), acknowledge=future, answer=count),))
+        return NO_REPLY if future is not None else count
 
     def _swap(self, scraper: str, incarnation: int, completed: Iterable[Any], want: int) -> None:
         holder = _holder(scraper, incarnation)
-        if holder not in self._holders:
+        actor = self.runtime.ref(scraper).actor
+        living = actor is not None and actor.incarnation == incarnation
+        if living and actor is not None and holder not in self._holders:
             self._holders[holder] = scraper
-            self.watch(self.runtime.ref(scraper))
-        if self._board.draining is not None or self._board.verdict is not None:
+            actor.monitor(self._hear)
+        if self._ending():
             completed = tuple(_blameless(outcome) for outcome in completed)
         self._carry_out(self.frontier.swap(holder, completed, 0, time.monotonic()))
-        if want:
+        if want and living:  # the news of a death overtakes the last message of the dead
             self._hungry[holder] = self._hungry.get(holder, 0) + want
+
+    def _hear(self, signal: Signal) -> None:
+        """Any thread: pass the end of a scraper on to this actor."""
+        if isinstance(signal, Down):
+            self.signal(signal)
+
+    def _release(self, holder: str, reason: ExitReason) -> None:
+        self._hungry.pop(holder, None)
+        self._holders.pop(holder, None)
+        failure, alone = _blame(reason)
+        if self._ending():
+            alone = None
+        self._carry_out(self.frontier.release(holder, str(reason), failure, alone, time.monotonic()))
+
+    def _ending(self) -> bool:
+        """The job has been told to stop, or its end is decided: what dies now is ended on purpose."""
+        return self._board.draining is not None or self._board.verdict is not None
 
     def _settle(self) -> None:
         """After anything has changed: hand out what can be handed out, tell the world, end if all is done."""
-        self._feed()
+        starved = self._feed()
         self._board.progress = self.frontier.progress()
         if self._board.draining is not None:
             if self.frontier.leased() == 0:
                 self._end(Verdict("interrupted", reason=self._board.draining))
         elif self._board.input_closed.is_set() and self.frontier.idle():
             self._end(COMPLETED)
-        self._wake_when_due()
+        self._wake_when_due(starved=starved)
 
-    def _feed(self) -> None:
-        if self._board.draining is not None or self._storage_down or self._stop_reason is not None:
-            return
+    def _feed(self) -> bool:
+        """Hand out leases. True if scrapers wait for nothing but a ready item."""
+        if self._ending() or self._storage_down or self._stop_reason is not None:
+            return False
         while self._hungry and (self._limit is None or self.frontier.leased() < self._limit):
             holder = next(iter(self._hungry))
             swapped = self.frontier.swap(holder, (), 1, time.monotonic())
             if not swapped.leases:
-                return
+                return True
             self._hungry[holder] -= 1
             if not self._hungry[holder]:
                 del self._hungry[holder]
             self.runtime.ref(self._holders[holder]).tell(swapped.leases[0])
+        return False
 
     def _carry_out(self, swapped: Swapped) -> None:
         self._tell_checkpoint(swapped.commits)
@@ -187,14 +203,14 @@ class FrontierActor(ThreadActor):
         for commit in commits:
             checkpoint.tell(commit)
 
-    def _wake_when_due(self) -> None:
-        due = self.frontier.next_due()
+    def _wake_when_due(self, *, starved: bool) -> None:
+        due = self.frontier.next_due() if starved else None  # else another event comes first, and settles again
         if self._timer is not None:
             if due is not None and self._timer.at <= due:
                 return
             self._timer.cancel()
             self._timer = None
-        if due is not None and self._hungry:
+        if due is not None:
             self._timer = self.signal_at(due, Timeout(_DUE))
 
     def _patrol(self) -> None:
@@ -203,13 +219,16 @@ class FrontierActor(ThreadActor):
         on_time = now - self._patrolled < 2 * _PATROL_EVERY  # else this very process stood still: nobody's fault
         self._patrolled = now
         for holder in self.frontier.expired(now):
-            actor = self.runtime.ref(self._holders[holder]).actor
+            actor = self.runtime.ref(holder.rpartition("#")[0]).actor
             if not on_time:
                 self.frontier.renew(holder, now)
-            elif actor is not None and _holder(actor.path, actor.incarnation) == holder:
+            elif actor is None or _holder(actor.path, actor.incarnation) != holder:
+                self._release(holder, ExitReason(ExitKind.NOPROC, "its scraper has ended"))
+            else:
                 logger.error("{} holds a lease that ran out and is ended", actor.path)
                 self.frontier.renew(holder, now)  # the ladder takes its time, one is enough
                 self.runtime.kill(actor, _STUCK, ExitReason(ExitKind.KILLED, "its lease ran out"))
+        self._settle()
         self.signal_at(now + _PATROL_EVERY, Timeout(_PATROL))
 
     def _end(self, verdict: Verdict) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 from loguru import logger
 
 from policies.abort import AbortAction, AbortDecision, AbortState
-from scorewise_actors.actors.checkpoint import Restore
 from scorewise_actors.job import Verdict
 from scorewise_actors.messages import (
     Breach,
     BrowserCrashed,
     OutcomeSeen,
+    Restore,
+    Restored,
     SavePolicyState,
     StorageFailed,
     Throttle,
@@ -45,13 +46,14 @@ class AbortJudgeActor(ThreadActor):
         self._saved = (AbortState(), 0.0)
 
     def on_start(self) -> None:
-        state = self.runtime.ref(self._plan.checkpoint).ask(Restore(), timeout=60.0)
-        kept = state["policies"].get(POLICY)
+        restored: Restored = self.runtime.ref(self._plan.checkpoint).ask(Restore(), timeout=60.0)
+        kept = restored.state["policies"].get(POLICY)
         now = time.monotonic()
         if kept is not None:
-            restored = AbortState.from_json(kept["state"])
-            if restored.verdict is None:  # after an abort the user has had a look: begin anew
-                self._state = restored.shifted(now - kept["at"])
+            before = AbortState.from_json(kept["state"])
+            if before.verdict is None:  # after an abort the user has had a look: begin anew
+                self._state = before.shifted(now - kept["at"])
+        self.runtime.ref(self._plan.frontier).tell(Throttle(None))  # a predecessor may have throttled it
         self._tick_again(now)
 
     def on_receive(self, message: Any) -> Any:

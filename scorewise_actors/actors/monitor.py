@@ -14,7 +14,7 @@ from supervisors.thread_actor import ThreadActor
 
 
 class MonitorActor(ThreadActor):
-    """One for all jobs of a system. A breach goes to every judge; one that calls for cleanup renews the browsers."""
+    """One for all jobs of a system. A breach goes to every judge; one that calls for cleanup renews a browser."""
 
     def __init__(self, config: SystemConfig) -> None:
         super().__init__()
@@ -22,6 +22,7 @@ class MonitorActor(ThreadActor):
         self._policy: ThresholdPolicy = config.thresholds
         self._state = ThresholdState()
         self._sampler = Sampler(config.storage_path)
+        self._turn = 0
 
     def on_start(self) -> None:
         self._again()
@@ -40,8 +41,10 @@ class MonitorActor(ThreadActor):
             for judge in self._all("judge"):
                 judge.tell(Breach(event.resource, event.value, event.limit, level, breached))
         if decision.cleanup is not None and decision.cleanup >= CleanupLevel.MODERATE:
-            for browser in self._all("browser"):
-                browser.tell(Recycle(f"cleanup {level}"))
+            browsers = self._all("browser")
+            if browsers:  # one at a time, in turn: all successors at once would need the memory that is short
+                self._turn += 1
+                browsers[self._turn % len(browsers)].tell(Recycle(f"cleanup {level}"))
 
     def _all(self, role: str) -> list[Ref]:
         return [ref for ref in self.runtime.refs() if ref.path.endswith(f"/{role}") and ref.is_up()]

@@ -29,6 +29,10 @@ _CANCEL_GRACE = 2.0
 """Seconds that a handler which ran out of time is given to end by its cancellation."""
 
 
+class NoPageError(Exception):
+    """The browser lives and gives no page."""
+
+
 def cancel_pages(runtime: Runtime, below: str, reason: str) -> None:
     """Cancel what all scrapers below a path are doing; their items go back. Any thread."""
     killed = ExitReason(ExitKind.KILLED, reason)
@@ -50,6 +54,7 @@ class ScrapeActor(AsyncActor):
         self._cell = cell
         self._slot: PageSlot | None = None
         self._browser: Browser | None = None
+        self._slot_failed = False
 
     async def set_up(self) -> None:
         await self._move()
@@ -63,7 +68,11 @@ class ScrapeActor(AsyncActor):
             outcome = await self._scrape(message)
         finally:
             renewing.cancel()
-        browser_lives = self._browser is not None and not any(gone.is_set for gone in self._browser.mortal)
+        browser = self._cell.browser
+        browser_lives = browser is not None and not any(gone.is_set for gone in browser.mortal)
+        if browser_lives and isinstance(outcome, Returned) and self._slot_failed:
+            self._swap(outcome, want=0)
+            raise NoPageError(outcome.why)  # its supervisor waits a little longer each time, then replaces the browser
         # without its browser this actor only waits for its supervisor, which is about to replace both
         self._swap(outcome, want=1 if browser_lives else 0)
         return None
@@ -75,11 +84,13 @@ class ScrapeActor(AsyncActor):
     # ------------------------------------------------------------------------------------------------- one item
 
     async def _scrape(self, lease: Lease) -> Outcome:
+        self._slot_failed = False
         try:
             await self._move()
             assert self._slot is not None
             page = await self._slot.fresh()
         except (BrowserLayerError, PlaywrightError) as error:
+            self._slot_failed = True
             return Returned(lease.item, lease.token, f"no page: {error}", alone=False)
         log = logger.bind(job=self._plan.job_id, url=lease.request.url, attempt=lease.attempt)
         context = ScrapeContext(
@@ -99,7 +110,9 @@ class ScrapeActor(AsyncActor):
                 task.cancel()
                 await asyncio.wait({task}, timeout=_CANCEL_GRACE)
                 if not task.done():
-                    logger.error("the handler of {} swallows its cancellation; its page is closed", context.request.url)
+                    logger.error(
+                        "the handler of {} swallows its cancellation; its page is given up", context.request.url
+                    )
                 return HandlerTimeout(f"the handler did not return within {limit:g} s")
         finally:
             task.cancel()
