@@ -25,9 +25,7 @@ def _thresholds(*, memory: float, hard: float, cpu: float, disk: float, lifetime
         (
             Threshold("memory_percent", memory, memory - 5, hard=hard, **held),
             Threshold("memory_pressure", 20.0, 10.0, **held),
-            Threshold(
-                "cpu_percent", cpu, cpu - 15, for_seconds=60.0, clear_for=60.0, max_cleanup=None
-            ),
+            Threshold("cpu_percent", cpu, cpu - 15, for_seconds=60.0, clear_for=60.0, max_cleanup=None),
             Threshold("disk_space", disk, disk * 1.25, hard=disk / 2, below=True, max_cleanup=None, **held),
             Threshold("network_connections", 500.0, 400.0, max_cleanup=None, **held),
             Threshold("browser_lifetime", lifetime, max_cleanup=None),

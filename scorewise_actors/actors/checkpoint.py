@@ -113,11 +113,12 @@ class CheckpointActor(ThreadActor):
         batch, policies = self._batch, self._policies
         ops: list[Op] = [op for commit in batch for op in commit.ops]
         ops += [ledger.policy_state(name, state) for name, state in policies.items()]
-        if not batch and not policies:
+        in_trouble = self._trouble_since is not None
+        if not batch and not policies and not in_trouble:
             return
         assert self._journal is not None
         try:
-            if ops:
+            if ops or in_trouble:  # also with nothing to write: is there room again?
                 self._journal.append(ops, now_ms=_now_ms())
         except CheckpointStorageError as error:
             self._in_trouble(error)

@@ -1,0 +1,165 @@
+"""FrontierActor and CheckpointActor on a real tree without browsers: crashes and full disks at the worst moments."""
+
+import errno
+
+import pytest
+from harness import QUICK_RETRY, wait_until
+
+from policies.failures import Failure
+from policies.restart import RestartType, Strategy
+from scorewise_actors import ledger
+from scorewise_actors.actors.checkpoint import CheckpointActor
+from scorewise_actors.actors.frontier import FrontierActor
+from scorewise_actors.checkpoints import CheckpointStore
+from scorewise_actors.checkpoints.disk import Disk
+from scorewise_actors.config import SystemConfig
+from scorewise_actors.job import Request
+from scorewise_actors.messages import AddRequests, Failed, Lease, Scraped, Swap, Throttle
+from scorewise_actors.plan import JobBoard, JobPlan
+from supervisors import ChildKind, ChildSpec, ExitKind, ExitReason, Runtime, Supervisor, SupervisorSpec, ThreadActor
+
+SCRAPER = "system/job:x/scrape-1"
+
+
+class Sink(ThreadActor):
+    """Stands where a scraper stands, and keeps what it is told."""
+
+    def __init__(self, got):
+        super().__init__()
+        self.got = got
+
+    def on_receive(self, message):
+        self.got.append(message)
+
+
+class FillingDisk(Disk):
+    """A disk that can be full."""
+
+    full = False
+
+    def write(self, fd, data):
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(fd, data)
+
+
+class Rig:
+    def __init__(self, folder):
+        self.disk = FillingDisk()
+        self.store = CheckpointStore(folder, None, disk=self.disk)
+        self.plan = JobPlan("x", None, SystemConfig(storage_path=folder, retry=QUICK_RETRY), self.store)
+        self.board = JobBoard()
+        self.board.first_journal = self.store.open("x")
+        self.got = []
+        job = SupervisorSpec(
+            (
+                ChildSpec("checkpoint", lambda: CheckpointActor(self.plan, self.board)),
+                ChildSpec("frontier", lambda: FrontierActor(self.plan, self.board), restart=RestartType.TRANSIENT),
+                ChildSpec("scrape-1", lambda: Sink(self.got)),
+            ),
+            strategy=Strategy.REST_FOR_ONE,
+        )
+        self.runtime = Runtime("system")
+        child = ChildSpec("job:x", lambda: Supervisor(job), kind=ChildKind.SUPERVISOR)
+        self.runtime.start(Supervisor(SupervisorSpec((child,))))
+
+    @property
+    def frontier(self):
+        return self.runtime.ref(self.plan.frontier)
+
+    @property
+    def leases(self):
+        return [message for message in self.got if isinstance(message, Lease)]
+
+    def add(self, count):
+        requests = tuple(Request(f"http://site.test/{n}") for n in range(count))
+        return self.frontier.request(AddRequests(requests))
+
+    def swap(self, *completed, want=1, incarnation=None):
+        incarnation = incarnation or self.runtime.ref(SCRAPER).incarnation
+        self.frontier.tell(Swap(SCRAPER, incarnation, completed, want))
+
+    def crash_frontier(self):
+        actor, scraper = self.frontier.actor, self.runtime.ref(SCRAPER).actor
+        assert actor.inject(ExitReason(ExitKind.KILLED, "by the test"))
+        successor = self.runtime.ref(SCRAPER)
+        wait_until(lambda: successor.actor not in (None, scraper) and successor.actor.ready, "all that follows it")
+
+
+@pytest.fixture
+def rig(tmp_path):
+    rig = Rig(tmp_path / "storage")
+    yield rig
+    rig.disk.full = False
+    assert rig.runtime.stop(30)
+
+
+def test_an_outcome_that_was_not_durable_when_the_frontier_died_is_not_recorded_twice(rig):
+    """Disk full, outcome waiting, frontier crashes: the new one leases the item again, and one outcome is recorded."""
+    assert rig.add(1).get(timeout=10) == 1
+    rig.swap()
+    wait_until(lambda: rig.leases)
+    rig.disk.full = True
+    rig.swap(Scraped(0, rig.leases[0].token, ("1",), ()), want=0)
+    wait_until(lambda: rig.frontier.actor._storage_down, "the news of the full disk")
+    rig.crash_frontier()
+    assert rig.frontier.actor._storage_down, "a new frontier hears of the trouble"
+    rig.disk.full = False
+    rig.swap()
+    wait_until(lambda: len(rig.leases) == 2, "the item again")
+    rig.swap(Scraped(0, rig.leases[1].token, ("2",), ()), want=0)
+    wait_until(lambda: rig.board.progress.done == 1)
+    counted = ledger.audit(rig.store.read("x")[0])
+    assert (counted.done, counted.recorded_twice) == (1, 0)
+
+
+def test_the_last_message_of_a_dead_scraper_gets_no_lease(rig):
+    """The news of a death overtakes what the dead had sent: the item goes to the living."""
+    assert rig.add(1).get(timeout=10) == 1
+    old = rig.runtime.ref(SCRAPER).actor
+    old.inject(ExitReason(ExitKind.KILLED, "by the test"))
+    wait_until(lambda: rig.runtime.ref(SCRAPER).actor not in (None, old))
+    rig.swap(incarnation=old.incarnation)
+    rig.swap()
+    wait_until(lambda: rig.leases, "the lease")
+    assert len(rig.leases) == 1
+
+
+def test_giving_requests_again_waits_until_the_first_time_is_durable(rig):
+    """An acknowledgement means durable, also for items that are known already but still on their way."""
+    rig.disk.full = True
+    first, second = rig.add(2), rig.add(2)
+    wait_until(lambda: rig.frontier.actor._storage_down, "the news of the full disk")
+    assert not first.done()
+    assert not second.done()
+    rig.disk.full = False
+    assert (first.get(timeout=20), second.get(timeout=20)) == (2, 0)
+
+
+def test_a_due_retry_under_a_throttle_keeps_nobody_busy(rig):
+    """While probes only are allowed and a retry is due, the frontier sleeps until something happens."""
+    assert rig.add(2).get(timeout=10) == 2
+    rig.swap(want=2)
+    wait_until(lambda: len(rig.leases) == 2)
+    refused = Failure("Error", "Page.goto: net::ERR_CONNECTION_REFUSED")
+    rig.frontier.tell(Throttle(1))
+    rig.swap(Failed(rig.leases[0].item, rig.leases[0].token, refused))
+    settled = []
+    actor = rig.frontier.actor
+    wait_until(lambda: actor.frontier.next_due() is not None)
+    settle = actor._settle
+    actor._settle = lambda: (settled.append(1), settle())
+    rig.runtime.timer.at(actor.frontier.next_due() + 0.5, lambda: settled.append("later"))
+    wait_until(lambda: "later" in settled)
+    assert len(settled) < 20
+
+
+def test_a_reader_that_raises_does_not_harm_the_writer(rig):
+    """A listener of the results whose loop has ended is logged and left alone."""
+    rig.board.results.listen(lambda: 1 / 0)
+    assert rig.add(1).get(timeout=10) == 1
+    rig.swap()
+    wait_until(lambda: rig.leases)
+    rig.swap(Scraped(0, rig.leases[0].token, ("1",), ()), want=0)
+    wait_until(lambda: rig.board.progress.done == 1)
+    assert rig.runtime.ref(rig.plan.checkpoint).is_up()
