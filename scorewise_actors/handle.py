@@ -25,8 +25,11 @@ from supervisors.future import ReplyFuture
 from supervisors.runtime import Runtime
 from supervisors.signals import Down, Signal
 from supervisors.supervisor import start_child, terminate_child
+from supervisors.transitions import SupervisorError
 
 _START_TIMEOUT = 300.0
+_STARTS = 3
+"""A browser or driver that dies while the tree comes up takes the whole start back (OTP: init rolls back)."""
 _ADD_TIMEOUT = 120.0
 _TICK = 0.5
 
@@ -186,17 +189,22 @@ class JobHandle:
 
     def launch(self) -> None:
         """Start the tree; called once, by the system. Raises ``JobFailedError``."""
-        try:
-            start_child(self._runtime.ref(self._plan.system), job_spec(self._plan, self._board)).get(
-                timeout=_START_TIMEOUT
-            )
-        except Exception as error:
-            terminate_child(self._runtime.ref(self._plan.system), self._plan.name)  # it may still be coming up
-            self._unsubscribe()
-            self._board.results.close()
-            if self._board.first_journal is not None:
-                self._board.first_journal.close()
-            raise JobFailedError(f"job {self.job_id!r} could not be started: {error}") from error
+        for left in reversed(range(_STARTS)):
+            try:
+                start_child(self._runtime.ref(self._plan.system), job_spec(self._plan, self._board)).get(
+                    timeout=_START_TIMEOUT
+                )
+                break
+            except Exception as error:
+                if left and isinstance(error, SupervisorError):
+                    logger.warning("job {} did not start, once more: {}", self.job_id, error)
+                    continue
+                terminate_child(self._runtime.ref(self._plan.system), self._plan.name)  # it may still be coming up
+                self._unsubscribe()
+                self._board.results.close()
+                if self._board.first_journal is not None:
+                    self._board.first_journal.close()
+                raise JobFailedError(f"job {self.job_id!r} could not be started: {error}") from error
         self._runtime.ref(self._plan.path).monitor(self._hear)
 
     def system_stops(self, reason: str) -> None:

@@ -111,8 +111,8 @@ class ScrapeContext:
         self.job_id = job_id
         self.attempt = attempt
         """1 for the first try."""
-        self.results: list[str] = []
-        self.found: list[Request] = []
+        self._results: list[str] = []
+        self._found: list[Request] = []
 
     async def push_data(self, data: Any) -> None:
         """Record a result: one value or a list of them, of the types that a checkpoint can hold.
@@ -120,14 +120,14 @@ class ScrapeContext:
         Raises ``CheckpointNotSerializable``, naming the path of what cannot be kept.
         """
         for value in data if isinstance(data, list) else [data]:
-            self.results.append(encode(value).decode("utf-8", "surrogatepass"))
+            self._results.append(encode(value).decode("utf-8", "surrogatepass"))
 
     async def add_requests(self, requests: Iterable[Request | str]) -> None:
         """Add pages to the job; those that it knows already are left out. Raises ``ConfigurationError``."""
         for value in requests:
             request = Request.of(value)
             encode(dict(request.user_data))
-            self.found.append(request)
+            self._found.append(request)
 
 
 Handler = Callable[[ScrapeContext], Awaitable[Any]]

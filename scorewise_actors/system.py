@@ -157,7 +157,12 @@ class ActorSystem:
         self, job_id: str, requests: Requests, handler: Handler, *, purge: bool = False, **settings: Any
     ) -> "JobHandle":
         """Start a job and hand it its requests; returns as soon as they are recorded. See ``open_job``."""
-        handle = await asyncio.to_thread(self.open_job, job_id, handler, purge=purge, **settings)
+        opening = asyncio.ensure_future(asyncio.to_thread(self.open_job, job_id, handler, purge=purge, **settings))
+        try:
+            handle = await asyncio.shield(opening)
+        except asyncio.CancelledError:  # the thread goes on: what it opens must not be left behind
+            await asyncio.to_thread((await opening).stop)
+            raise
         try:
             async for batch in _batches_async(requests):
                 await asyncio.to_thread(handle.add, batch)

@@ -85,21 +85,29 @@ class ScrapeActor(AsyncActor):
 
     async def _scrape(self, lease: Lease) -> Outcome:
         self._slot_failed = False
+        browser = self._cell.browser
+        if browser is None or any(gone.is_set for gone in browser.mortal):
+            return Returned(lease.item, lease.token, "the browser was gone before the item was begun", alone=None)
         try:
             await self._move()
             assert self._slot is not None
             page = await self._slot.fresh()
         except (BrowserLayerError, PlaywrightError) as error:
             self._slot_failed = True
-            return Returned(lease.item, lease.token, f"no page: {error}", alone=False)
+            return Returned(lease.item, lease.token, f"no page: {error}", alone=None)
         log = logger.bind(job=self._plan.job_id, url=lease.request.url, attempt=lease.attempt)
         context = ScrapeContext(
             page=page, request=lease.request, log=log, job_id=self._plan.job_id, attempt=lease.attempt
         )
         raised = await self._run_handler(context)
         if raised is None:
-            return Scraped(lease.item, lease.token, tuple(context.results), tuple(context.found))
-        return await self._judge(lease, raised)
+            return Scraped(lease.item, lease.token, tuple(context._results), tuple(context._found))
+        try:
+            return await self._judge(lease, raised)
+        except Exception as error:  # noqa: BLE001 - an exception whose text cannot be had fails its item, nothing else
+            logger.opt(exception=error).debug("a {} cannot be judged", type(raised).__name__)
+            failure = Failure(type(raised).__name__, "its text cannot be read", url=lease.request.url)
+            return Failed(lease.item, lease.token, failure)
 
     async def _run_handler(self, context: ScrapeContext) -> BaseException | None:
         limit = self._plan.config.request_handler_timeout

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+import weakref
 from pathlib import Path
 
 import attrs
@@ -29,12 +30,27 @@ class Owner:
         return "an unknown process" if self.pid is None else f"process {self.pid} on host {self.host}"
 
 
+_held: "weakref.WeakSet[JobLock]" = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    """In a forked child: its copies of the descriptors would hold the locks after the owner has died."""
+    for lock in list(_held):
+        if lock._fd is not None:
+            os.close(lock._fd)
+            lock._fd = None
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 class JobLock:
     """The held lock of one job. Freed by `release`, and by the kernel however the process ends."""
 
     def __init__(self, fd: int, disk: Disk) -> None:
         self._fd: int | None = fd
         self._disk = disk
+        _held.add(self)
 
     @classmethod
     def acquire(cls, job: str, directory: Path, disk: Disk = DISK) -> "JobLock":
@@ -68,6 +84,7 @@ class JobLock:
             fd, self._fd = self._fd, None
             with contextlib.suppress(OSError):
                 os.ftruncate(fd, 0)
+                fcntl.flock(fd, fcntl.LOCK_UN)  # a forked child may have a copy of the descriptor
             self._disk.close(fd)
 
 

@@ -172,3 +172,42 @@ def test_a_scraper_that_is_not_heard_of_loses_its_lease_and_its_life(system, hea
     report = system.run_blocking("stuck", match_urls(healthy_site, 6), visit)
     assert (report.done, report.lost) == (6, 0)
     assert report.restarts_by_actor == {"scrape": 1}
+
+
+@pytest.mark.parametrize("victim", ["browser", "driver"])
+def test_a_kill_at_the_tail_of_a_job_blames_nobody(system, healthy_site, victim):
+    """More idle slots than items: the one in flight goes from hand to hand of the bereaved, and is done in the end."""
+    started = []
+
+    async def slow(context):
+        await context.page.goto(context.request.url)
+        started.append(context.attempt)
+        await context.page.wait_for_timeout(2000)
+        return {"url": context.request.url}
+
+    handle = system.open_job("tail", slow)
+    handle.add(match_urls(healthy_site, 1))
+    handle.close_input()
+    wait_until(lambda: started)
+    os.kill(browser_pid(system) if victim == "browser" else driver_pid(system), signal.SIGKILL)
+    report = check(handle, 1)
+    assert report.retries == 0
+
+
+def test_a_browser_that_dies_while_the_job_starts_is_no_reason_to_fail(system, healthy_site, monkeypatch):
+    """The start is rolled back, as in OTP, and made once more."""
+    from scorewise_actors.actors.browser import BrowserActor
+
+    killed = []
+    renew = BrowserActor._renew
+
+    async def renew_and_die(self):
+        await renew(self)
+        if not killed:
+            killed.append(self._cell.browser.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setattr(BrowserActor, "_renew", renew_and_die)
+    report = system.run_blocking("start", match_urls(healthy_site, 3), visit)
+    assert killed
+    assert (report.done, report.exit_code) == (3, ExitCode.DONE)

@@ -131,3 +131,18 @@ def test_a_handler_that_returns_something_odd_is_told_so(strict, healthy_site):
     report = strict.run_blocking("odd", match_urls(healthy_site, 1), handler)
     (letter,) = report.dead_letters
     assert "returned a int" in letter.message
+
+
+def test_an_exception_without_a_text_fails_its_item_only(strict, healthy_site):
+    """Even if asking for the text raises."""
+
+    class SpeechlessError(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    async def raising(_context):
+        raise SpeechlessError
+
+    letter, report = run(strict, healthy_site, raising)
+    assert letter.error_type == "SpeechlessError"
+    assert report.restarts == 0

@@ -242,3 +242,17 @@ def test_a_site_where_everything_fails_is_halted_with_a_verdict(storage):
     assert report.balanced
     assert state["runs"][-1]["outcome"] == "aborted"
     assert len(state["outcomes"]) == report.dead_lettered
+
+
+def test_cancelling_a_job_that_is_being_opened_leaves_nothing_of_it(system, healthy_site):
+    """What the opening thread brought up is stopped again, and the job can be run anew."""
+
+    async def main():
+        running = asyncio.ensure_future(system.run("cancelled", match_urls(healthy_site, 3), title))
+        await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return await system.run("cancelled", match_urls(healthy_site, 3), title)
+
+    assert asyncio.run(main()).done == 3
