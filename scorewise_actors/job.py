@@ -27,6 +27,13 @@ def canonical_url(url: str) -> str:
     return urlunsplit((parts.scheme.lower(), host, parts.path or "/", parts.query, ""))
 
 
+def check_job_id(job_id: Any) -> None:
+    """Raise ``ConfigurationError`` for something that cannot name a job."""
+    fits = isinstance(job_id, str) and bool(job_id.strip()) and len(job_id.encode("utf-8", "replace")) <= 200
+    if not fits or any("\ud800" <= letter <= "\udfff" for letter in job_id):
+        raise ConfigurationError(f"job_id must be a non-empty text of at most 200 bytes in UTF-8, got {job_id!r}")
+
+
 @attrs.frozen
 class Request:
     """One page to scrape. Two requests with the same ``unique_key`` are one item."""

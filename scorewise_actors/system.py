@@ -20,7 +20,7 @@ from scorewise_actors.config import SystemConfig
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.handle import JobHandle
 from scorewise_actors.handlers import check_handler
-from scorewise_actors.job import Handler, JobReport, Request
+from scorewise_actors.job import Handler, JobReport, Request, check_job_id
 from scorewise_actors.plan import JobBoard, JobPlan
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
@@ -126,7 +126,7 @@ class ActorSystem:
         of the system's configuration for this job. Raises ``ConfigurationError``, ``BrowserNotFound``,
         ``CheckpointLocked`` if another process has the job, other errors of ``checkpoints``, ``JobFailedError``.
         """
-        _check_job_id(job_id)
+        check_job_id(job_id)
         check_handler(handler)
         if self.runtime is None:
             raise ConfigurationError("the system is not running; use it in a with statement or call start()")
@@ -196,11 +196,6 @@ class ActorSystem:
             raise
         handle.close_input()
         return handle.wait()
-
-
-def _check_job_id(job_id: Any) -> None:
-    if not isinstance(job_id, str) or not job_id.strip() or len(job_id) > 200:
-        raise ConfigurationError(f"job_id must be a non-empty string of at most 200 characters, got {job_id!r}")
 
 
 def _batches(requests: Iterable[Request | str]) -> Iterator[list[Request | str]]:

@@ -30,7 +30,7 @@ from scorewise_actors.cli.session import Ended, Session, carry_out
 from scorewise_actors.cli.urls import STDIN, read_requests
 from scorewise_actors.errors import ConfigurationError, ExitCode
 from scorewise_actors.export import ResultsFile, open_results, results_kind
-from scorewise_actors.job import Handler, Request
+from scorewise_actors.job import Handler, Request, check_job_id
 from scorewise_actors.system import ActorSystem
 
 _DESCRIPTION = """
@@ -69,6 +69,7 @@ def execute(arguments: Namespace) -> ExitCode:
     handler = load_handler(arguments.handler)
     requests = read_requests(arguments.urls)
     job_id = arguments.job_id if arguments.job_id is not None else default_job_id(arguments.handler, arguments.urls)
+    check_job_id(job_id)
     memo = Memo(
         handler=arguments.handler,
         folder=str(Path.cwd()),
