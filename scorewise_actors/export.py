@@ -153,18 +153,11 @@ class JsonLines:
         self.path = path
         self.position = 0
         """Outcomes that are in the file."""
-        try:
-            self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise ResultsFileError(path, error.errno or 0) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise ResultsFileLocked(path) from None
+        self._fd: int | None = None
+        self._open(os.O_CREAT)
         if replace:
             self._cut(0)
-        self._size = os.fstat(self._fd).st_size
+        self._size = os.fstat(self._open_fd).st_size
 
     def begin(self, recorded: Callable[[], Outcomes], *, restart: bool = False) -> None:
         """See ``ResultsFile``. Cuts a torn last line, then appends what is missing."""
@@ -190,6 +183,7 @@ class JsonLines:
 
     def update(self, source: Source) -> None:
         """See ``ResultsFile``."""
+        self._look()
         while outcomes := source.after(self.position)[:_BATCH]:
             self._append(_lines(outcomes))
             self.position += len(outcomes)
@@ -208,6 +202,30 @@ class JsonLines:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def _open(self, flags: int) -> None:
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | flags, 0o666)
+        except OSError as error:
+            raise ResultsFileError(self.path, error.errno or 0) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise ResultsFileLocked(self.path) from None
+
+    def _look(self) -> None:
+        """A file that was deleted or cut while the job runs is written anew, from the first result on."""
+        if self._fd is not None:
+            ours = os.fstat(self._fd)
+            if ours.st_nlink and ours.st_size >= self._size:
+                return
+            if not ours.st_nlink:
+                self.close()
+        if self._fd is None:
+            self._open(os.O_CREAT | os.O_EXCL)  # never over what somebody else has put there
+        self._cut(0)
+        self.position = 0
 
     @property
     def _open_fd(self) -> int:

@@ -260,3 +260,36 @@ def test_half_a_surrogate_pair_is_escaped(tmp_path):
     """Text that UTF-8 cannot hold is scraped from broken pages; the line stays valid JSON."""
     complete(tmp_path / "r.jsonl", [outcome(0, {"text": "ü\ud83d"})])
     assert json.loads((tmp_path / "r.jsonl").read_bytes()) == {"text": "ü\ud83d"}
+
+
+@pytest.mark.parametrize("accident", ["deleted", "cut"])
+def test_a_file_that_is_lost_in_mid_run_is_written_anew(tmp_path, accident):
+    """Deleted or emptied while the job runs: the next write notices, and the file is complete in the end."""
+    path = tmp_path / "r.jsonl"
+    results = open_results(path)
+    results.begin(list)
+    results.update(Source(OUTCOMES[:4]))
+    if accident == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(b"")
+    results.finish(Source(OUTCOMES))
+    results.close()
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_file_that_somebody_else_has_put_there_meanwhile_is_not_written_over(tmp_path):
+    """Told as an error; once it is out of the way the results are written."""
+    path = tmp_path / "r.jsonl"
+    results = open_results(path)
+    results.begin(list)
+    results.update(Source(OUTCOMES[:2]))
+    path.unlink()
+    path.write_text("mine")
+    with pytest.raises(ResultsFileError):
+        results.update(Source(OUTCOMES))
+    assert path.read_text() == "mine"
+    path.unlink()
+    results.finish(Source(OUTCOMES))
+    results.close()
+    assert path.read_bytes() == CONTENT
