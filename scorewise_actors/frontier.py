@@ -84,6 +84,10 @@ class Frontier(Protocol):
         """No item is waiting, delayed, leased or on its way to the journal."""
         ...
 
+    def leased(self) -> int:
+        """How many leases are out, or on their way to the journal."""
+        ...
+
     def progress(self) -> Progress:
         """The counts."""
         ...
@@ -155,7 +159,7 @@ class MemoryFrontier:
             match outcome:
                 case Scraped(item, _, results, found):
                     commits.append(self._finish(item, results, found))
-                    seen.append(self._outcome_seen(item, failed=False))
+                    seen.append(OutcomeSeen(False, Stream.INFRA))
                 case Failed(item, _, failure):
                     self._fail(item, failure, now, commits, seen)
                 case Returned(item, _, why, alone):
@@ -198,7 +202,6 @@ class MemoryFrontier:
         return not (self._fresh or self._again or self._delayed or self._leases or self._committing)
 
     def leased(self) -> int:
-        """How many leases are out, or on their way to the journal."""
         return len(self._leases) + len(self._committing)
 
     def progress(self) -> Progress:
@@ -273,7 +276,7 @@ class MemoryFrontier:
         if decision.action is RetryAction.GIVE_UP:
             letter = self._letter(item, tries.attempts, failure, classified, decision.reason)
             commits.append(self._bury(item, letter))
-            seen.append(self._outcome_seen(item, failed=True, kind=kind, stream=classified.stream))
+            seen.append(OutcomeSeen(True, classified.stream))
             return
         if decision.action is RetryAction.DEFER:
             self._tries[item] = before
@@ -284,7 +287,7 @@ class MemoryFrontier:
             elif item not in self._refused:
                 # the retry budget is used up: this try has to stand for the outcome, or an outage would stay unseen
                 self._refused.add(item)
-                seen.append(self._outcome_seen(item, failed=True, kind=kind, stream=classified.stream))
+                seen.append(OutcomeSeen(True, classified.stream))
         else:
             self._budget = self._budget.withdraw()[1]
             self._retries += 1
@@ -315,7 +318,7 @@ class MemoryFrontier:
             request.url, request.unique_key, tries.attempts, "PoisonItem", "browser", message, "poison limit"
         )
         commits.append(self._bury(item, letter))
-        seen.append(self._outcome_seen(item, failed=True, kind="browser/PoisonItem", stream=Stream.INFRA))
+        seen.append(OutcomeSeen(True, Stream.INFRA))
 
     def _bury(self, item: int, letter: DeadLetter) -> Commit:
         self._tries.pop(item, None)
@@ -341,9 +344,6 @@ class MemoryFrontier:
             message=lines[0][:300],
             rule=f"{classified.rule_id}: {reason}",
         )
-
-    def _outcome_seen(self, item: int, *, failed: bool, kind: str = "", stream: Stream = Stream.INFRA) -> OutcomeSeen:
-        return OutcomeSeen(failed, stream, _host(self._requests[item]), kind)
 
 
 def _host(request: Request) -> str:

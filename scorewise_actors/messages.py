@@ -196,9 +196,6 @@ class OutcomeSeen:
 
     failed: bool
     stream: Stream
-    host: str
-    kind: str = ""
-    """Category and error class of a failure."""
 
 
 @attrs.frozen

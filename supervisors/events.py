@@ -133,7 +133,7 @@ class DeadLetter(Event):
     kind: ClassVar[str] = "dead_letter"
     message_type: str
     why: str
-    """``down``, ``closed``, ``full`` or ``fenced``."""
+    """``down``, ``closed`` or ``fenced``."""
 
     def __str__(self) -> str:
         return f"{self.path}: dead letter {self.message_type} ({self.why})"

@@ -163,10 +163,6 @@ class Runtime:
                 except Exception as error:  # noqa: BLE001
                     logger.opt(exception=error).error("subscriber failed on {}: {!r}", event.kind, error)
 
-    def note_error(self, what: str, error: BaseException) -> None:
-        """Log an error that must not stop anything."""
-        logger.opt(exception=error).error("{}: {!r}", what, error)
-
     # ------------------------------------------------------------------------------------------------ zombies
 
     def add_zombie(self, actor: Actor) -> None:

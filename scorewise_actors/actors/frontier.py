@@ -10,7 +10,7 @@ from loguru import logger
 
 from policies.failures import Failure
 from scorewise_actors.errors import HandlerBlockedLoop
-from scorewise_actors.frontier import MemoryFrontier, Swapped
+from scorewise_actors.frontier import Frontier, MemoryFrontier, Swapped
 from scorewise_actors.job import COMPLETED, Verdict
 from scorewise_actors.messages import (
     AddRequests,
@@ -58,7 +58,7 @@ class FrontierActor(ThreadActor):
         super().__init__()
         self._plan = plan
         self._board = board
-        self._frontier: MemoryFrontier | None = None
+        self._frontier: Frontier | None = None
         self._hungry: dict[str, int] = {}
         """Scrapers that wait for a lease, by holder name -> how many they want; in order of asking."""
         self._holders: dict[str, str] = {}
@@ -69,7 +69,7 @@ class FrontierActor(ThreadActor):
         self._patrolled = 0.0
 
     @property
-    def frontier(self) -> MemoryFrontier:
+    def frontier(self) -> Frontier:
         """The leases and queues."""
         assert self._frontier is not None
         return self._frontier

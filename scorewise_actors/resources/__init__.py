@@ -1,1 +1,1 @@
-"""What the tree uses of the machine."""
+"""What the machine has left."""
