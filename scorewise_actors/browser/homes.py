@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 from loguru import logger
 
-from scorewise_actors.browser.processes import ProcessIdentity, group_members
+from scorewise_actors.browser.processes import ProcessIdentity, group_members, reap_group
 
 PREFIX = "scorewise-home-"
 _OWNER_FILE = "owner.json"
@@ -80,10 +80,10 @@ class Home:
     def _remove(self) -> None:
         try:
             with self._lock:
-                living = [room.browser for room in self._rooms.values() if room.browser is not None]
-                if self._driver is not None:
-                    living.append(self._driver)
-            _end(living)
+                browsers = [room.browser for room in self._rooms.values() if room.browser is not None]
+            _end(browsers if self._driver is None else [*browsers, self._driver])
+            for browser in browsers:  # the driver has somebody who waits for it
+                reap_group(browser.pid)
             _remove_folder(self.path)
         except OSError as error:
             logger.warning("{} could not be removed: {}", self.path, error)
@@ -131,6 +131,7 @@ class Room:
         """Kill what is left of the browser, wait until it is dead (bounded) and remove its files."""
         if self.browser is not None:
             _end([self.browser])
+            reap_group(self.browser.pid)
         for path in (self.profile, self.path):
             if path is not None:
                 shutil.rmtree(path, ignore_errors=True)
@@ -161,11 +162,11 @@ def sweep_homes(directory: Path | None = None) -> tuple[Path, ...]:
         facts = _facts(path)
         if facts is None or _living(facts.get("owner")) is not None:
             continue
-        processes = [_living(facts.get("driver"))]
-        browsers = facts.get("browsers")
-        if isinstance(browsers, list):
-            processes += [_living(browser) for browser in browsers]
-        _end([process for process in processes if process is not None])
+        named = [facts.get("driver"), *(facts["browsers"] if isinstance(facts.get("browsers"), list) else ())]
+        processes = [process for process in map(_living, named) if process is not None]
+        _end(processes)
+        for process in processes:
+            reap_group(process.pid)
         with contextlib.suppress(OSError):
             _remove_folder(path)
             removed.append(path)
