@@ -9,8 +9,8 @@ from operator import attrgetter
 import attrs
 
 from policies.restart import RestartState, RestartType
+from policies.restart_window import RestartWindow
 from supervisors.core_table import Table
-from supervisors.core_window import RestartWindow
 from supervisors.exits import ExitReason
 from supervisors.spec import ChildKind, ChildSpec, SupervisorSpec
 from supervisors.transitions import ChildInfo, RestartChild, StartChild, SupervisorError

@@ -7,6 +7,7 @@ from tests.supervisors.scenarios.vocabulary import (
     Alive,
     Delete,
     Ended,
+    Gave,
     Kill,
     See,
     Stop,
@@ -115,6 +116,19 @@ row(
     See("+a", "a=up b=undefined"),
 )
 row("29", "a group restart counts once", permanent("a b c d"), Kill("b"), Alive(), restarts=limit(1), **ALL)
+row(
+    "29 twice",
+    "two group restarts count two",
+    permanent("a b c d"),
+    Kill("b"),
+    Kill("c"),
+    Alive(),
+    Kill("d"),
+    Ended("gave_up", "'d'"),
+    Gave("d", "intensity", 3),
+    restarts=limit(2),
+    **ALL,
+)
 row(
     "30 all",
     "two dead at once under one_for_all: one count",
