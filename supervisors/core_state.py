@@ -133,6 +133,8 @@ class SupervisorState:
     """Why the supervisor ends, from ``STOPPING`` on."""
     init_failed: bool = False
     """A first child refused: the exit is announced by ``InitFailed``."""
+    leaked: tuple[str, ...] = ()
+    """Paths of those that would not stop while the supervisor ended."""
     next_attempt: int = 1
     next_position: int = 0
 

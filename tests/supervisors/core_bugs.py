@@ -39,7 +39,7 @@ BUGS = [
     Bug(
         "a pool stops one by one",
         "core_draft",
-        right="if self.spec.pool:\n            for",
+        right="if self.spec.stops_together:\n            for",
         wrong="if False:\n            for",
         row="68 pool",
     ),
@@ -172,8 +172,8 @@ BUGS = [
     Bug(
         "the death of a bystander is a failure",
         "core",
-        right=("    if child.status is not Status.UP:\n        draft.settle(child)\n    elif"),
-        wrong=("    if child.status is Status.STOPPING:\n        draft.settle(child)\n    elif"),
+        right="    if child.status is not Status.UP:\n",
+        wrong="    if child.status is Status.STOPPING:\n",
         row="own bystander",
     ),
     Bug(

@@ -35,9 +35,9 @@ row(
     Terminate("a"),
     See(None, "b=up c=up", "2/2/0/2"),
     Terminate("a", "not_found"),
-    Restart("a", "not_found"),
-    Restart("b", "running"),
-    Delete("b", "running"),
+    Restart("a", "simple_one_for_one"),
+    Restart("b", "simple_one_for_one"),
+    Delete("b", "simple_one_for_one"),
     pool=True,
 )
 row(

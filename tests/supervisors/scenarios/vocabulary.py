@@ -32,9 +32,13 @@ class Kid:
     restart: RestartType = RestartType.PERMANENT
     significant: bool = False
     starts: tuple[str, ...] = ()
-    """What becomes of its first starts: ``ok``, ``refuse`` or ``decline``; later ones are ok."""
+    """What becomes of its first starts: ``ok``, ``refuse``, ``raise`` (its start function does) or ``decline``; later
+    ones are ok."""
     start_takes: float = 0.0
     stop_takes: float = 0.0
+    stops: str = "shutdown"
+    """How it ends when it is told to stop: ``shutdown``, ``crash`` (its stop hook raises) or ``never`` (it is abandoned
+    by the kill ladder, ``LADDER_TAKES`` seconds later)."""
     tree: Tree | None = None
     """Its own children, if it is a supervisor."""
 
@@ -57,6 +61,9 @@ def temporary(ids: str, **behaviour: Any) -> tuple[Kid, ...]:
     """Temporary workers with these ids."""
     return permanent(ids, restart=RestartType.TEMPORARY, **behaviour)
 
+
+LADDER_TAKES = 8.0
+"""Seconds until the default kill ladder has abandoned a child that never stops: 5 stop, 2 release, 1 exception."""
 
 # --------------------------------------------------------------------------------------------------------- scripts
 
@@ -87,23 +94,38 @@ class Terminate:
     id: str
     error: str | None = None
     wait: bool = True
+    at: str = ""
+    """The sub-supervisor that is asked; nothing: the supervisor of the row."""
+    by_ref: bool = False
+    """The child is named by its reference."""
 
 
 @attrs.frozen
 class Restart:
     id: str
     error: str | None = None
+    wait: bool = True
 
 
 @attrs.frozen
 class Delete:
     id: str
     error: str | None = None
+    at: str = ""
 
 
 @attrs.frozen
 class Start:
     kid: Kid
+    error: str | None = None
+    at: str = ""
+
+
+@attrs.frozen
+class Reset:
+    """Forget failures: of one child, or of all and of the supervisor."""
+
+    id: str | None = None
     error: str | None = None
 
 
@@ -158,7 +180,7 @@ class Gave:
     restarts: int
 
 
-Action = Kill | Next | Terminate | Restart | Delete | Start | Advance | Stop | See | Alive | Ended | Gave
+Action = Kill | Next | Terminate | Restart | Delete | Start | Reset | Advance | Stop | See | Alive | Ended | Gave
 
 
 @attrs.frozen
