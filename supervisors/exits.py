@@ -46,6 +46,8 @@ class ExitReason:
     """The reason further down the tree: what made a supervisor give up."""
     value: Any = None
     """What a normally ended actor leaves behind, for example the verdict of a judge."""
+    leaked: tuple[str, ...] = ()
+    """Paths below a supervisor that would not stop when it ended: they were abandoned, their threads may live on."""
 
     @property
     def abnormal(self) -> bool:
@@ -66,6 +68,8 @@ class ExitReason:
             parts.append(self.detail)
         if self.error_type:
             parts.append(f"{self.error_type}: {self.error_text}" if self.error_text else self.error_type)
+        if self.leaked:
+            parts.append(f"would not stop: {', '.join(self.leaked)}")
         if self.cause is not None:
             parts.append(f"caused by {self.cause}")
         return ": ".join(parts)
