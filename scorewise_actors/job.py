@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
+from policies import validation
 from scorewise_actors.checkpoints.values import encode
 from scorewise_actors.errors import ConfigurationError, ExitCode
 
@@ -45,7 +46,9 @@ class Request:
     """Plain values (checked when the request is recorded) that come back in ``context.request``."""
     unique_key: str = attrs.field(default="")
     """Identity of the item; the canonical URL unless given."""
-    max_retries: int | None = attrs.field(default=None)
+    max_retries: int | None = attrs.field(
+        default=None, validator=validation.integer(0, 99, optional=True, error=ConfigurationError)
+    )
     """Tries after the first; None: as the job's retry policy says."""
 
     @url.validator
@@ -67,11 +70,6 @@ class Request:
     def _check_label(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
         if value is not None and not isinstance(value, str):
             raise ConfigurationError(f"Request.label must be a string or None, got {value!r}")
-
-    @max_retries.validator
-    def _check_max_retries(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100):
-            raise ConfigurationError(f"Request.max_retries must be a whole number from 0 to 100 or None, got {value!r}")
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.unique_key, str):
