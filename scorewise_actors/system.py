@@ -13,6 +13,7 @@ from loguru import logger
 from scorewise_actors.actors.browser import BrowserActor
 from scorewise_actors.actors.driver import DriverActor
 from scorewise_actors.actors.scrape import cancel_pages
+from scorewise_actors.board import JobBoard
 from scorewise_actors.browser.executables import find_executable
 from scorewise_actors.browser.homes import await_burials, sweep_homes
 from scorewise_actors.checkpoints import CheckpointStore, load_keys
@@ -21,7 +22,7 @@ from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.handle import JobHandle
 from scorewise_actors.handlers import check_handler
 from scorewise_actors.job import Handler, JobReport, Request, check_job_id
-from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.plan import JobPlan
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
