@@ -173,7 +173,7 @@ class Supervisor(ThreadActor):
     # ------------------------------------------------------------------------------------- through the core
 
     def _feed(self, event: CoreEvent) -> None:
-        self._state, commands = step(self._state, event, time.monotonic(), self._random)
+        self._state, commands = step(self._state, event, self.runtime.clock.monotonic(), self._random)
         for command in commands:
             self._carry_out(command)
 
