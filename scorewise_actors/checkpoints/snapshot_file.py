@@ -172,11 +172,11 @@ class SnapshotFile:
 
 
 def damaged(job_id: str, directory: Path, number: int, data: bytes, problem: str) -> SnapshotInfo:
-    """What can be said of a corrupted file."""
+    """What can be said of a corrupted file; its job is ``job_id`` unless the header tells."""
     salt, time_ms = "00" * 4, 0
     with contextlib.suppress(BadFile, CheckpointTooNew):  # the header is intact, most of the time
         header, _ = parse_header(data, "")
-        salt, time_ms = header.salt, header.created
+        salt, time_ms, job_id = header.salt, header.created, header.job
     return SnapshotInfo(
         id=str(SnapshotId.of(folder_tail(directory), salt, number)),
         job_id=job_id,

@@ -114,13 +114,12 @@ class SnapshotStore:
         data = self._read(directory, wanted.sequence)
         if data is None or not is_snapshot(wanted, data):
             return None
-        file = str(directory / file_name(wanted.sequence, SUFFIX))
-        job = directory.name
         try:
             found = SnapshotFile.of(directory, wanted.sequence, data, self._folders.directory)
-            job = found.header.job
             return found.snapshot(self._keys)
         except BadFile as bad:
+            job = damaged(directory.name, directory, wanted.sequence, data, bad.reason).job_id
+            file = str(directory / file_name(wanted.sequence, SUFFIX))
             raise CheckpointCorrupted(job, file, bad.offset, bad.reason, remedy=_OLDER) from bad
 
     def entries(self, job_id: str, limit: int | None = None) -> Iterator[SnapshotInfo]:
@@ -141,7 +140,8 @@ class SnapshotStore:
             try:
                 info = SnapshotFile.of(directory, number, data, self._folders.directory).info(self._keys)
             except BadFile as bad:
-                yield damaged(job_id, directory, number, data, f"at byte {bad.offset}: {bad.reason}")
+                found = damaged(job_id, directory, number, data, f"at byte {bad.offset}: {bad.reason}")
+                yield attrs.evolve(found, job_id=job_id)
                 continue
             if intact >= self._retention:
                 status = SnapshotStatus.EXPIRED
@@ -225,8 +225,9 @@ class SnapshotStore:
 
     def _discard(self, path: Path) -> None:
         """What may have its name and is not known to be durable must not be listed."""
-        with contextlib.suppress(OSError):
-            self._disk.unlink(path)
+        for leftover in (path.with_suffix(TEMPORARY), path):
+            with contextlib.suppress(OSError):
+                self._disk.unlink(leftover)
 
     def _prune(self, directory: Path) -> None:
         with contextlib.suppress(OSError):  # what stays is removed the next time
