@@ -22,7 +22,7 @@ from supervisors.events import DeadLetter, ZombieEnded
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.mailbox import is_stop_request
-from supervisors.signals import Down, Ready, Signal, Stop
+from supervisors.signals import Down, Kill, Ready, Signal, Stop
 from supervisors.spec import Ladder
 from supervisors.timer import Timer
 
@@ -232,6 +232,8 @@ class Actor(pykka.Actor):
             if isinstance(message, Stop):
                 self._stop_reason = message.reason
                 return True
+            if isinstance(message, Kill):
+                raise ActorExit(message.reason)
             return self.on_signal(message)
         if is_stop_request(message):
             self._stop_reason = SHUTDOWN
