@@ -203,7 +203,7 @@ class Supervisor(ThreadActor):
 
     def _feed(self, event: CoreEvent) -> None:
         before = self._state
-        self._state, commands = step(before, event, time.monotonic(), self._random)
+        self._state, commands = step(before, event, self.runtime.clock.monotonic(), self._random)
         for command in commands:
             self._carry_out(command, before)
 

@@ -195,7 +195,7 @@ class Cast:
         self.starts, self.then, self.known = {}, {}, set()
         runtime.timer.close()
         runtime.timer = self.clock
-        monkeypatch.setattr("supervisors.supervisor.time", self.clock)
+        runtime.clock = self.clock
         self.root = Boss(self, None, tree)
         self.actors.append(self.root)
         with contextlib.suppress(pykka.Timeout, RuntimeError):
