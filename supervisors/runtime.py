@@ -111,11 +111,18 @@ class Runtime:
         """Give the actor its path and start it. What goes wrong becomes its exit reason."""
         actor.bind(self, path)
         self.ref(path).point_to(actor)
-        pykka.ActorRegistry.register(actor.actor_ref)
+        if self.registers(actor):
+            pykka.ActorRegistry.register(actor.actor_ref)
         try:
             actor._start_actor_loop()
         except Exception as error:  # noqa: BLE001 - no thread to be had, loop gone: a refused start
             actor._finish(ExitReason.of(ExitKind.START_FAILED, error))
+
+    def registers(self, actor: Actor) -> bool:
+        """True for the root, the only one that Pykka's registry knows: ``stop_all`` ends the tree through it, in order.
+        With all actors in it each end would search a list of all, and supervisors would restart what it stops.
+        """
+        return actor is self._root
 
     def kill(self, actor: Actor, ladder: Ladder, reason: ExitReason) -> None:
         """Run the kill ladder on an actor; returns at once."""
