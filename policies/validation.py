@@ -52,6 +52,44 @@ def integer(low: int, high: int, *, optional: bool = False) -> Validator:
     return check
 
 
+def instance_of(kind: type, *, optional: bool = False) -> Validator:
+    """An attrs validator: an instance of `kind`, or None where `optional`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, kind) and not (optional and value is None):
+            field = f"{type(instance).__name__}.{attribute.name}"
+            none = " or None" if optional else ""
+            raise ValueError(f"{field} must be a {kind.__name__}{none}, got {value!r}")
+
+    return check
+
+
+def each(*, of: Validator) -> Validator:
+    """An attrs validator: a tuple, every item of which passes the validator `of`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, tuple):
+            field = f"{type(instance).__name__}.{attribute.name}"
+            raise ValueError(f"{field} must be a tuple, got {value!r}")  # noqa: TRY004 - one error type for all fields
+        for item in value:
+            of(instance, attribute, item)
+
+    return check
+
+
+def text(low: int, high: int, *, optional: bool = False) -> Validator:
+    """An attrs validator: a string of `low` to `high` characters, or None where `optional`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if optional and value is None:
+            return
+        if not isinstance(value, str) or not low <= len(value) <= high:
+            field = f"{type(instance).__name__}.{attribute.name}"
+            raise ValueError(f"{field} must be a string of {low} to {high} characters, got {value!r}")
+
+    return check
+
+
 def member(kind: type[Enum]) -> Validator:
     """An attrs validator: a member of the enum `kind`; the error lists the members."""
 
