@@ -10,9 +10,9 @@ from laws import Bug, eighths, examples, law, seeds
 
 
 @law(
-    Bug("restart", "len(kept) > self.max_restarts", "len(kept) >= self.max_restarts"),
-    Bug("restart", "now - times[first] > self.period", "now - times[first] >= self.period"),
-    Bug("restart", "max(0, len(times) - self.max_restarts)", "0"),
+    Bug("restart", "len(window) > self.max_restarts", "len(window) >= self.max_restarts"),
+    Bug("restart", "now - window.oldest <= self.period", "now - window.oldest < self.period"),
+    Bug("restart_window", "len(chunks[-1]) - keep", "0"),
 )
 def no_window_holds_more_restarts_than_allowed(p):
     @examples
@@ -23,14 +23,14 @@ def no_window_holds_more_restarts_than_allowed(p):
     )
     def check(most, period, gaps):
         intensity = p.Intensity(most, period)
-        times, now, all_times = (), 0.0, []
+        times, now, all_times = p.RestartWindow(), 0.0, []
         for gap in gaps:
             now += gap
             all_times.append(now)
             times, exceeded = intensity.record(times, now)
             assert exceeded is (sum(now - at <= period for at in all_times) > most)
             assert len(times) <= most + 1
-            assert times == tuple(all_times[len(all_times) - len(times) :])
+            assert tuple(times) == tuple(all_times[len(all_times) - len(times) :])
 
     check()
 

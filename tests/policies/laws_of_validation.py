@@ -31,7 +31,7 @@ def fields_refuse_what_is_no_number_in_range(p):
         ),
         p.WindowRule: ("window", "failure_rate", "min_operations", "duration"),
         p.Intensity: ("max_restarts", "period"),
-        p.RestartPolicy: ("stable_after", "max_streak", "immediate"),
+        p.RestartPolicy: ("stable_after", "max_streak", "immediate", "min_uptime"),
         p.ThresholdPolicy: ("escalate_after",),
         p.RetryState: ("attempts", "last_delay"),
     }
