@@ -22,6 +22,7 @@ from scorewise_actors.handle import JobHandle
 from scorewise_actors.handlers import check_handler
 from scorewise_actors.job import Handler, JobReport, Request, check_job_id
 from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
@@ -60,6 +61,8 @@ class ActorSystem:
         keys = load_keys(self.config.key, self.config.storage_path) if self.config.encrypt else None
         self.store = CheckpointStore(self.config.storage_path, keys)
         self.runtime: Runtime | None = None
+        self.resilience = SystemTree(lambda: self.runtime)
+        """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
         self._jobs: dict[str, JobHandle] = {}
 
     # ------------------------------------------------------------------------------------------------ life cycle
@@ -69,7 +72,7 @@ class ActorSystem:
         if self.runtime is None:
             sweep_profiles()
             runtime = Runtime("system")
-            runtime.start(Supervisor(system_spec(self.config)))
+            runtime.start(Supervisor(system_spec(self.config, self.resilience.memory, self.resilience.events)))
             self.runtime = runtime
         return self
 

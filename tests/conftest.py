@@ -39,7 +39,7 @@ def leftovers(temporary: Path) -> list[str]:
     left = [f"process {child.pid} {child.name()}" for child in _living(me.children(recursive=True))]
     left += [f"file {path}" for path in temporary.iterdir()]
     left += [f"socket {c.laddr}" for c in me.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-    left += [f"thread {t.name}" for t in threading.enumerate() if t.name.startswith(("system", "job:"))]
+    left += [f"thread {t.name}" for t in threading.enumerate() if t.name.startswith(("system", "job:", "resilience"))]
     return left
 
 
