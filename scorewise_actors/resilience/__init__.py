@@ -7,6 +7,7 @@ They are clients of the same actors and policies as everything else here: bound 
 from scorewise_actors.correlation import correlation, correlation_id
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
 from scorewise_actors.resilience import presets
+from scorewise_actors.resilience.checkpoint import CheckpointManager
 from scorewise_actors.resilience.configuration import (
     AbortConfiguration,
     CheckpointConfiguration,
@@ -45,6 +46,7 @@ __all__ = [
     "CheckpointConfiguration",
     "CheckpointCorruptionError",
     "CheckpointCreationError",
+    "CheckpointManager",
     "CheckpointNotFoundError",
     "CheckpointValidationError",
     "EventHub",
