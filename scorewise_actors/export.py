@@ -85,7 +85,7 @@ class ResultsFileLocked(ScorewiseError):  # noqa: N818 - reads as a fact, like C
 
 
 class Source(Protocol):
-    """Where durable outcomes come from: ``plan.DurableResults``."""
+    """Where durable outcomes come from: ``durable_results.DurableResults``."""
 
     def after(self, position: int) -> list[list[Any]]:
         """The outcomes from ``position`` on."""

@@ -35,9 +35,10 @@ from scorewise_actors.actors.judge import AbortJudgeActor
 from scorewise_actors.actors.monitor import MonitorActor
 from scorewise_actors.actors.retry_desk import RetryDesk
 from scorewise_actors.actors.scrape import ScrapeActor
+from scorewise_actors.board import JobBoard
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.events import EventHub
-from scorewise_actors.plan import BrowserCell, DriverCell, JobBoard, JobPlan
+from scorewise_actors.plan import BrowserCell, DriverCell, JobPlan
 from scorewise_actors.resilience_memory import ResilienceMemory
 from supervisors.spec import AutoShutdown, ChildKind, ChildSpec, Ladder, SupervisorSpec
 from supervisors.supervisor import Supervisor

@@ -3,9 +3,9 @@
 import attrs
 
 from policies.restart import RestartAction, RestartState, RestartType, Strategy
+from policies.restart_window import RestartWindow
 from supervisors.core_draft import Draft, child_timer
 from supervisors.core_state import Child, Status
-from supervisors.core_window import RestartWindow
 from supervisors.events import GaveUp, Restarting
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.spec import GiveUp
@@ -18,16 +18,15 @@ def fail(draft: Draft, child: Child, reason: ExitReason) -> None:
     The restart is counted when the failure is handled, once for the whole group. A refused start counts as well, unless
     it had been delayed (its due time still stands): it grows the streak and the delay, but uses up no intensity.
     """
-    policy = draft.spec.restarts
-    exceeded = False
-    if child.due is None:
-        draft.window, exceeded = draft.window.record(policy.intensity, draft.now)
-    history, decision = policy.decide(child.history, draft.now, draft.rng, count=False)  # the window is counted above
-    if exceeded or decision.action is RestartAction.GIVE_UP:
-        _give_up(draft, child, "intensity" if exceeded else decision.reason, reason)
+    history = attrs.evolve(child.history, times=draft.window)
+    history, decision = draft.spec.restarts.decide(history, draft.now, draft.rng, count=child.due is None)
+    draft.window = history.times
+    child = attrs.evolve(child, history=attrs.evolve(history, times=RestartWindow()))
+    if decision.action is RestartAction.GIVE_UP:
+        _give_up(draft, child, decision.reason, reason)
         return
     due = draft.now + decision.delay if decision.delay > 0 else None
-    child = attrs.evolve(child, status=Status.QUEUED, failed=reason, due=due, history=history)
+    child = attrs.evolve(child, status=Status.QUEUED, failed=reason, due=due)
     alone = draft.spec.strategy is Strategy.ONE_FOR_ONE
     group = (child.id,) if alone else draft.spec.strategy.affected([row.id for row in draft.ordered()], child.id)
     draft.report(Restarting(draft.child_path(child), decision.delay, group, reason))
@@ -72,7 +71,7 @@ def _give_up(draft: Draft, child: Child, rule: str, reason: ExitReason) -> None:
 
     Deviates from OTP, where giving up looks like a normal ``shutdown`` and a transient supervisor silently stays down.
     """
-    restarts = draft.window.times(draft.spec.restarts.intensity, draft.now)
+    restarts = draft.spec.restarts.intensity.counted(draft.window, draft.now)
     draft.report(GaveUp(draft.path, child.id, rule, reason, restarts))
     if draft.spec.on_give_up is GiveUp.PAUSE:
         _pause(draft, attrs.evolve(child, status=Status.QUEUED, failed=reason))

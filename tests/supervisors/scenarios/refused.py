@@ -1,0 +1,113 @@
+"""Refused restarts: how they are tried again."""
+
+from tests.supervisors.scenarios.vocabulary import (
+    ALL,
+    REST,
+    Advance,
+    Alive,
+    Delete,
+    Ended,
+    Kid,
+    Kill,
+    Next,
+    Restart,
+    See,
+    Start,
+    limit,
+    permanent,
+    row,
+    slowly,
+    transient,
+)
+
+row(
+    "42",
+    "each refused restart counts once",
+    permanent("a"),
+    See("+a"),
+    Next("a", ("refuse", "refuse")),
+    Kill("a"),
+    See("!a !a +a", "a=up"),
+    Alive(),
+    Kill("a"),
+    Ended("gave_up"),
+)
+row(
+    "43",
+    "a child that always refuses is tried as often as the intensity allows",
+    permanent("a b"),
+    See("+a +b"),
+    Next("a", (), then="refuse"),
+    Kill("a"),
+    See("!a !a !a -b"),
+    Ended("gave_up", "'a'"),
+)
+row(
+    "44",
+    "one_for_all stops what it had restarted and starts all again",
+    permanent("a b c"),
+    See("+a +b +c"),
+    Next("b", ("refuse",)),
+    Kill("c"),
+    See("-b -a +a !b -a +a +b +c"),
+    restarts=limit(2),
+    **ALL,
+)
+row(
+    "45",
+    "rest_for_one keeps those before the refused one and goes on from there",
+    permanent("a b c d"),
+    See("+a +b +c +d"),
+    Next("c", ("refuse",)),
+    Kill("b"),
+    See("-d -c +b !c +c +d"),
+    restarts=limit(2),
+    **REST,
+)
+row(
+    "46 47",
+    "while a restart is refused the child is restarting and those after it are undefined",
+    permanent("a b c"),
+    See("+a +b +c"),
+    Next("b", (), then="refuse"),
+    Kill("b"),
+    See("-c !b", "a=up b=restarting c=undefined", "3/1/0/3"),
+    Start(Kid("b"), "already_present"),
+    Restart("b", "restarting"),
+    Delete("b", "restarting"),
+    Next("b", ()),
+    Advance(1.0),
+    See("+b +c", "a=up b=up c=up"),
+    restarts=slowly(immediate=1),
+    **REST,
+)
+row(
+    "50",
+    "a restart that is declined is not tried again",
+    permanent("a"),
+    Next("a", ("decline",)),
+    Kill("a"),
+    See("+a ?a", "a=undefined"),
+    Alive(),
+    Restart("a"),
+    See("+a", "a=up"),
+)
+row(
+    "51",
+    "a refused restart of a transient child is tried again",
+    transient("t"),
+    Next("t", ("refuse", "refuse")),
+    Kill("t"),
+    See("+t !t !t +t", "t=up"),
+)
+row(
+    "54",
+    "a pool child that waits for its restart counts as a worker, not as active",
+    permanent("a b c"),
+    Next("a", (), then="refuse"),
+    Next("b", (), then="refuse"),
+    Kill("a b"),
+    See("+a +b +c !a !b", "a=restarting b=restarting c=up", "3/1/0/3"),
+    restarts=slowly(immediate=1),
+    pool=True,
+)
