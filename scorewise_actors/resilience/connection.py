@@ -19,6 +19,7 @@ from scorewise_actors.correlation import Tracked, correlation_id
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
 from scorewise_actors.resilience_memory import ResilienceMemory
+from scorewise_actors.resilience_messages import Ping
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor, restart_child, start_child
 from supervisors.transitions import SupervisorError
@@ -63,6 +64,9 @@ class Connection:
     async def leave(self) -> None:
         """A manager was closed."""
 
+    async def stop_job(self, job_id: str, reason: str) -> None:
+        """Stop a job that runs in this tree, if there is one; its pages in hand may finish."""
+
     # ------------------------------------------------------------------------------------------------- talking
 
     async def call(
@@ -100,6 +104,18 @@ class Connection:
             raise
         except Exception as failure:
             raise error.because(f"{self.path}/{role} failed: {failure!r}", "ACTOR_FAILED", actor=role) from failure
+
+    async def call_patiently(self, role: str, message: Any, *, error: type[ResilienceException]) -> Any:
+        """``call`` for an answer that may take long although the actor is well: it is asked every now and then whether
+        it is there, and the call fails only when it is not.
+        """
+        waiting = asyncio.ensure_future(self.call(role, message, error=error, deadline=None))
+        try:
+            while not (await asyncio.wait({waiting}, timeout=CALL_DEADLINE))[0]:
+                await self.call(role, Ping(), error=error)
+            return await waiting
+        finally:
+            waiting.cancel()
 
     async def _answer(self, runtime: Runtime, role: str, tracked: Tracked, spec: "ChildSpec | None") -> Any:
         ref = runtime.ref(f"{self.path}/{role}")
