@@ -52,7 +52,7 @@ class ExitCode(enum.IntEnum):
     ENVIRONMENT = 5
     """Something the job needs is missing on this machine, for example a browser; ``scorewise doctor`` tells."""
     STORAGE = 6
-    """The storage cannot be written or read, or the key is wrong or missing."""
+    """Storage, results file or stdout cannot be written or read, or the key is wrong or missing."""
     LOCKED = 7
     """Another process is working on the job."""
     FAILED = 8
