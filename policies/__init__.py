@@ -21,6 +21,7 @@ from policies.restart import (
     RestartType,
     Strategy,
 )
+from policies.restart_window import RestartWindow
 from policies.retry import CategoryRetry, RetryAction, RetryBudget, RetryDecision, RetryPolicy, RetryState
 from policies.retry_after import parse_retry_after, retry_after_of
 from policies.rules import Rule, Verdict
@@ -54,6 +55,7 @@ __all__ = [
     "RestartPolicy",
     "RestartState",
     "RestartType",
+    "RestartWindow",
     "RetryAction",
     "RetryBudget",
     "RetryDecision",

@@ -14,7 +14,7 @@ from scorewise_actors.actors.driver import DriverActor
 from scorewise_actors.actors.scrape import cancel_pages
 from scorewise_actors.board import JobBoard
 from scorewise_actors.browser.executables import find_executable
-from scorewise_actors.browser.profiles import sweep_profiles
+from scorewise_actors.browser.homes import await_burials, sweep_homes
 from scorewise_actors.checkpoints import CheckpointStore, load_keys
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.errors import ConfigurationError
@@ -22,11 +22,14 @@ from scorewise_actors.handle import JobHandle
 from scorewise_actors.handlers import check_handler
 from scorewise_actors.job import Handler, JobReport, Request, check_job_id, check_requests
 from scorewise_actors.plan import JobPlan
+from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
 
 _CANCEL_AGAIN = 0.25
+_BURIALS = 10.0
+"""Seconds that the files of drivers which had to be killed are waited for to be removed."""
 _OF_THE_SYSTEM = frozenset(("storage_path", "key", "encrypt", "thresholds", "monitor_interval"))
 """Settings that all jobs of a system share."""
 _BATCH = 500
@@ -62,6 +65,8 @@ class ActorSystem:
         keys = load_keys(self.config.key, self.config.storage_path) if self.config.encrypt else None
         self.store = CheckpointStore(self.config.storage_path, keys)
         self.runtime: Runtime | None = None
+        self.resilience = SystemTree(lambda: self.runtime)
+        """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
         self._jobs: dict[str, JobHandle] = {}
 
     # ------------------------------------------------------------------------------------------------ life cycle
@@ -69,9 +74,9 @@ class ActorSystem:
     def start(self) -> Self:
         """Start the tree; blocks for a moment."""
         if self.runtime is None:
-            sweep_profiles()
+            sweep_homes()
             runtime = Runtime("system")
-            runtime.start(Supervisor(system_spec(self.config)))
+            runtime.start(Supervisor(system_spec(self.config, self.resilience.memory, self.resilience.events)))
             self.runtime = runtime
         return self
 
@@ -82,6 +87,7 @@ class ActorSystem:
             self._interrupt_jobs("the system was stopped")
             if not runtime.stop(timeout):
                 logger.error("the tree did not end within {} s: {}", timeout, runtime.zombies())
+            await_burials(_BURIALS)
 
     def kill(self, timeout: float = 5.0) -> bool:
         """End now: kill drivers and browsers, cancel handlers, close the journals. What was acknowledged is recorded.
@@ -101,6 +107,7 @@ class ActorSystem:
         while stopping.is_alive() and time.monotonic() < until:
             cancel_pages(runtime, runtime.name, "killed")  # again and again: a scraper may have been restarted since
             stopping.join(_CANCEL_AGAIN)
+        await_burials(max(_CANCEL_AGAIN, until - time.monotonic()))
         return runtime.ended.done()
 
     def _interrupt_jobs(self, reason: str) -> None:

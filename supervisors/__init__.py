@@ -34,6 +34,7 @@ from supervisors.exits import (
     end_actor,
 )
 from supervisors.future import ReplyFuture
+from supervisors.hooks import ChildHooks
 from supervisors.loop_thread import LoopThread
 from supervisors.loop_watchdog import LoopWatchdog
 from supervisors.ref import Ref
@@ -50,7 +51,10 @@ from supervisors.spec import (
 )
 from supervisors.supervisor import (
     Supervisor,
+    count_children,
     delete_child,
+    get_child_spec,
+    reset_restarts,
     restart_child,
     start_child,
     terminate_child,
@@ -67,6 +71,7 @@ __all__ = [
     "ActorExit",
     "AsyncActor",
     "AutoShutdown",
+    "ChildHooks",
     "ChildInfo",
     "ChildKind",
     "ChildSpec",
@@ -92,9 +97,12 @@ __all__ = [
     "ThreadActor",
     "Timeout",
     "check_child_specs",
+    "count_children",
     "current_actor",
     "delete_child",
     "end_actor",
+    "get_child_spec",
+    "reset_restarts",
     "restart_child",
     "start_child",
     "terminate_child",

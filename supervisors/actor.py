@@ -305,7 +305,8 @@ class Actor(pykka.Actor):
             return
         try:
             self.actor_stopped.set()
-            pykka.ActorRegistry.unregister(self.actor_ref)
+            if self._runtime is None or self._runtime.registers(self):
+                pykka.ActorRegistry.unregister(self.actor_ref)
             self.mailbox.close()
             if reason.kind is ExitKind.ABANDONED:
                 self.release_aside(_RELEASE_WAIT)

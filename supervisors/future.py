@@ -1,31 +1,47 @@
 """Replies that can be waited for from threads and from event loops alike."""
 
+import _thread
 import asyncio
 import contextlib
 import math
 import queue
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator
+from types import TracebackType
 from typing import Any
 
 import pykka
 from loguru import logger
 
+_Answer = tuple[Any, BaseException | None, TracebackType | None]
+
+_LONGEST = threading.TIMEOUT_MAX
+
 _SLICE = 0.5
 """Seconds after which a wait of the main thread looks up, to run the handler of a signal that did not wake it."""
 
 
-class ReplyFuture(pykka.ThreadingFuture[Any]):
+class ReplyFuture(pykka.Future[Any]):
     """A Pykka future with done callbacks and an ``await`` that does not block the loop.
 
     Every method may be called from any thread. Pykka's own ``await`` blocks the whole event loop until the reply
     comes, and its future has neither callbacks nor a way to see whether it is done.
     """
 
+    # No lock guards these: ``dict.setdefault`` decides who was first. Whoever waits makes the gate and looks for an
+    # answer then; whoever answers leaves the answer and looks for a gate then. One of the two sees the other.
+    _answer: _Answer | None = None
+    _gate: "_thread.LockType | None" = None
+    _callbacks: "deque[Callable[[ReplyFuture], None]] | None" = None
+    _get_hook: Callable[[float | None], Any] | None = (
+        None  # set in a future that Pykka derives, by ``map`` and the like
+    )
+
     def __init__(self) -> None:
-        super().__init__()
-        self._callbacks: list[Callable[[ReplyFuture], None]] = []
+        """Pykka's fields are set when they are needed: there is one future for every ask."""
 
     def get(self, *, timeout: float | None = None) -> Any:
         """The value, waiting at most ``timeout`` seconds. Raises the error that was answered, or ``pykka.Timeout``.
@@ -33,47 +49,51 @@ class ReplyFuture(pykka.ThreadingFuture[Any]):
         An interrupt from the keyboard ends the wait of the main thread, within half a second if it came at a bad moment
         or to another thread.
         """
-        if self._get_hook is None and threading.current_thread() is threading.main_thread():
-            deadline = math.inf if timeout is None else time.monotonic() + timeout
-            with self._condition:
-                while self._result is None and (left := deadline - time.monotonic()) > 0:
-                    self._condition.wait(min(left, _SLICE))
-                if self._result is None:
-                    raise pykka.Timeout(f"{timeout} seconds")
-        return super().get(timeout=timeout)
+        if self._answer is None:
+            if self._get_hook is not None:
+                return super().get(timeout=timeout)
+            self._wait(timeout)
+        answer = self._answer
+        if answer is None:
+            raise pykka.Timeout(f"{timeout} seconds")
+        value, error, trace = answer
+        if error is not None:
+            raise error.with_traceback(trace)
+        return value
 
     def done(self) -> bool:
         """True once a value or an error is there."""
-        return self._result is not None
+        return self._answer is not None
 
     def set(self, value: Any = None) -> None:
         """Answer. Raises ``queue.Full`` if it was answered before; see ``offer``."""
-        super().set(value)
-        self._run_callbacks()
+        if not self._settle((value, None, None)):
+            raise queue.Full
 
     def set_exception(self, exc_info: Any = None) -> None:
         """Answer with an error (a ``sys.exc_info()`` triple, or the one being handled)."""
-        super().set_exception(exc_info)
-        self._run_callbacks()
+        kind, error, trace = sys.exc_info() if exc_info is None else exc_info
+        if error is None:
+            error = kind() if kind is not None else RuntimeError("set_exception() while no exception is handled")
+        if not self._settle((None, error, trace)):
+            raise queue.Full
+
+    def set_get_hook(self, func: Callable[[float | None], Any]) -> None:
+        """Compute the value in ``get``. Used by Pykka's ``map``, ``filter``, ``join``, ``reduce`` and ``stop``."""
+        if self._answer is not None:
+            raise queue.Full
+        super().__init__()
+        super().set_get_hook(func)
 
     def offer(self, value: Any = None, error: BaseException | None = None) -> bool:
         """Answer unless somebody has: the late reply of an abandoned actor is dropped. True if this one counted."""
-        try:
-            if error is None:
-                self.set(value)
-            else:
-                self.set_exception((type(error), error, error.__traceback__))
-        except queue.Full:
-            return False
-        return True
+        return self._settle((value, error, None if error is None else error.__traceback__))
 
     def add_done_callback(self, callback: "Callable[[ReplyFuture], None]") -> None:
         """Call ``callback(self)`` once answered, in the answering thread; at once if it is. Its errors are logged."""
-        with self._condition:
-            if self._result is None:
-                self._callbacks.append(callback)
-                return
-        self._call(callback)
+        self.__dict__.setdefault("_callbacks", deque()).append(callback)
+        if self._answer is not None:
+            self._run_callbacks()
 
     def as_asyncio(self) -> "asyncio.Future[Any]":
         """The same reply as a future of the running event loop."""
@@ -83,13 +103,12 @@ class ReplyFuture(pykka.ThreadingFuture[Any]):
         def deliver() -> None:
             if mirror.done():
                 return
-            assert self._result is not None
-            if self._result.exc_info is None:
-                mirror.set_result(self._result.value)
-                return
-            kind, error, _ = self._result.exc_info
-            assert kind is not None
-            mirror.set_exception(_fit_for_asyncio(error if error is not None else kind()))
+            assert self._answer is not None
+            value, error, trace = self._answer
+            if error is None:
+                mirror.set_result(value)
+            else:
+                mirror.set_exception(_fit_for_asyncio(error.with_traceback(trace)))
 
         def answered(_: ReplyFuture) -> None:
             with contextlib.suppress(RuntimeError):  # that loop has ended: nobody waits there any more
@@ -103,10 +122,45 @@ class ReplyFuture(pykka.ThreadingFuture[Any]):
             return asyncio.to_thread(self.get).__await__()
         return self.as_asyncio().__await__()
 
+    def _settle(self, answer: _Answer) -> bool:
+        if self._get_hook is not None or self.__dict__.setdefault("_answer", answer) is not answer:
+            return False
+        gate = self._gate
+        if gate is not None:
+            gate.release()
+        if self._callbacks is not None:
+            self._run_callbacks()
+        return True
+
+    def _wait(self, timeout: float | None) -> None:
+        gate = self._gate
+        if gate is None:
+            mine = _thread.allocate_lock()
+            mine.acquire()
+            gate = self.__dict__.setdefault("_gate", mine)
+        if self._answer is not None:  # the one who answered may have seen no gate: nobody will open it
+            return
+        if _thread.get_ident() == threading.main_thread().ident:
+            opened = self._wait_in_main_thread(gate, timeout)
+        else:
+            opened = gate.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), _LONGEST))
+        if opened:
+            gate.release()  # for the next one who waits
+
+    def _wait_in_main_thread(self, gate: "_thread.LockType", timeout: float | None) -> bool:
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            if gate.acquire(timeout=min(left, _SLICE)):
+                return True
+        return False
+
     def _run_callbacks(self) -> None:
-        with self._condition:
-            callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
+        callbacks = self._callbacks
+        while callbacks:
+            try:
+                callback = callbacks.popleft()
+            except IndexError:  # called by another thread
+                return
             self._call(callback)
 
     def _call(self, callback: "Callable[[ReplyFuture], None]") -> None:

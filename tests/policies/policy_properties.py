@@ -682,14 +682,14 @@ def no_window_holds_more_restarts_than_allowed(p):
     )
     def check(most, period, gaps):
         intensity = p.Intensity(most, period)
-        times, now, all_times = (), 0.0, []
+        times, now, all_times = p.RestartWindow(), 0.0, []
         for gap in gaps:
             now += gap
             all_times.append(now)
             times, exceeded = intensity.record(times, now)
             assert exceeded is (sum(now - at <= period for at in all_times) > most)
             assert len(times) <= most + 1
-            assert times == tuple(all_times[len(all_times) - len(times) :])
+            assert tuple(times) == tuple(all_times[len(all_times) - len(times) :])
 
     check()
 
@@ -786,7 +786,7 @@ def fields_refuse_what_is_no_number_in_range(p):
         p.AbortPolicy: ("failure_rate", "evidence", "hold", "grace", "min_operations", "crashes", "crash_window"),
         p.WindowRule: ("window", "failure_rate", "min_operations", "duration"),
         p.Intensity: ("max_restarts", "period"),
-        p.RestartPolicy: ("stable_after", "max_streak", "immediate"),
+        p.RestartPolicy: ("stable_after", "max_streak", "immediate", "min_uptime"),
         p.ThresholdPolicy: ("escalate_after",),
         p.RetryState: ("attempts", "last_delay"),
     }

@@ -161,17 +161,17 @@ MUTANTS = (
     Mutant("thresholds", "now - watch.level_at >= self.escalate_after", "over", "cleanup_gets_harder_step_by_step"),
     Mutant(
         "restart",
-        "len(kept) > self.max_restarts",
-        "len(kept) >= self.max_restarts",
+        "len(window) > self.max_restarts",
+        "len(window) >= self.max_restarts",
         "no_window_holds_more_restarts_than_allowed",
     ),
     Mutant(
         "restart",
-        "now - times[first] > self.period",
-        "now - times[first] >= self.period",
+        "now - window.oldest <= self.period",
+        "now - window.oldest < self.period",
         "no_window_holds_more_restarts_than_allowed",
     ),
-    Mutant("restart", "max(0, len(times) - self.max_restarts)", "0", "no_window_holds_more_restarts_than_allowed"),
+    Mutant("restart_window", "len(chunks[-1]) - keep", "0", "no_window_holds_more_restarts_than_allowed"),
     Mutant("restart", "streak = 1 if fresh else", "streak =", "delays_follow_the_streak_and_end_with_a_stable_life"),
     Mutant("restart", "delays = 0 if fresh else", "delays =", "delays_follow_the_streak_and_end_with_a_stable_life"),
     Mutant(

@@ -62,6 +62,73 @@ def test_a_callback_that_raises_harms_neither_the_answerer_nor_the_others():
     future.add_done_callback(lambda _: 1 / 0)
 
 
+def test_many_threads_that_wait_for_one_reply_all_get_it():
+    """Those who wait before it comes, those who come with it, and those who come later."""
+    for _ in range(50):
+        future, got = ReplyFuture(), []
+        waiters = [threading.Thread(target=lambda f=future, g=got: g.append(f.get(timeout=DEADLINE))) for _ in range(8)]
+        for waiter in waiters[:4]:
+            waiter.start()
+        answerer = threading.Thread(target=future.offer, args=("x",))
+        answerer.start()
+        for waiter in waiters[4:]:
+            waiter.start()
+        for thread in (answerer, *waiters):
+            thread.join(DEADLINE)
+        assert got == ["x"] * 8
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 0.01])
+def test_a_wait_that_is_too_short_is_a_timeout_in_any_thread(timeout):
+    """In the main thread and in others; one that has run out leaves the reply to the others."""
+    future, raised = ReplyFuture(), []
+
+    def wait():
+        try:
+            future.get(timeout=timeout)
+        except pykka.Timeout as error:
+            raised.append(str(error))
+
+    other = threading.Thread(target=wait)
+    other.start()
+    other.join(DEADLINE)
+    wait()
+    assert raised == [f"{timeout} seconds"] * 2
+    future.offer("x")
+    assert future.get(timeout=0) == "x"
+
+
+def test_a_wait_may_be_longer_than_any_clock():
+    """Infinity and numbers beyond what a lock can wait for are no error."""
+    for timeout in (float("inf"), 1e300, None):
+        future, got = ReplyFuture(), []
+        waiter = threading.Thread(target=lambda f=future, t=timeout, g=got: g.append(f.get(timeout=t)))
+        waiter.start()
+        future.offer("x")
+        waiter.join(DEADLINE)
+        assert got == ["x"]
+
+
+def test_callbacks_added_while_it_is_answered_run_exactly_once():
+    """Four threads add callbacks while a fifth answers: each is called once."""
+    for _ in range(50):
+        future, heard, begin = ReplyFuture(), [], threading.Barrier(5)
+
+        def add(future=future, heard=heard, begin=begin):
+            begin.wait()
+            for _ in range(20):
+                future.add_done_callback(heard.append)
+
+        threads = [threading.Thread(target=add) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        begin.wait()
+        future.offer("x")
+        for thread in threads:
+            thread.join(DEADLINE)
+        assert heard == [future] * 80
+
+
 async def test_awaiting_does_not_block_the_loop():
     """The answer may come from another task of the same loop."""
     future = ReplyFuture()

@@ -70,17 +70,20 @@ def test_an_actor_has_what_the_kernel_reads():
     assert {"actor_inbox", "actor_stopped", "actor_ref"} <= set(dir(pykka.Actor)) | set(pykka.Actor.__annotations__)
 
 
-def test_a_future_keeps_its_result_and_its_lock_under_these_names():
-    """``_result`` with value or exc_info, ``_condition``, ``_get_hook``; a second answer raises ``queue.Full``."""
-    future = pykka.ThreadingFuture()
-    assert (future._result, future._get_hook) == (None, None)
+def test_a_future_computes_derived_values_under_these_names():
+    """``map`` makes a future of the same class and gives it a get hook; ``get`` of the base class calls it once."""
+    calls = []
+    future = ReplyFuture()
+    derived = future.map(lambda value: calls.append(value) or value + 1)
+    assert type(derived) is ReplyFuture
+    assert derived._get_hook is not None
     future.set(1)
-    assert (future._result.value, future._result.exc_info) == (1, None)
-    with future._condition, pytest.raises(queue.Full):
-        future.set(2)
-    failed = pykka.ThreadingFuture()
-    failed.set_exception((ValueError, ValueError("x"), None))
-    assert failed._result.exc_info[0] is ValueError
+    assert (derived.get(timeout=0), derived.get(timeout=0), calls) == (2, 2, [1])
+    with pytest.raises(queue.Full):
+        derived.set(3)
+    with pytest.raises(queue.Full):
+        future.set_get_hook(lambda _timeout: 4)
+    assert inspect.signature(pykka.Future.__init__).parameters.keys() == {"self"}
 
 
 def test_the_registry_can_be_written_and_read():
