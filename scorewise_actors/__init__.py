@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from scorewise_actors.browser.options import BrowserOptions
     from scorewise_actors.checkpoints import CheckpointError, CheckpointLocked, CheckpointStorageError
     from scorewise_actors.config import SystemConfig
-    from scorewise_actors.errors import ConfigurationError, ExitCode, HttpStatusError, JobFailedError, ScorewiseError
+    from scorewise_actors.errors import (
+        CannotStartError,
+        ConfigurationError,
+        ExitCode,
+        HttpStatusError,
+        JobFailedError,
+        ScorewiseError,
+    )
     from scorewise_actors.handle import JobHandle
     from scorewise_actors.job import DeadLetter, Handler, JobReport, Progress, Request, ScrapeContext, Verdict
     from scorewise_actors.system import ActorSystem
@@ -31,6 +38,7 @@ __all__ = [
     "ActorSystem",
     "BrowserNotFound",
     "BrowserOptions",
+    "CannotStartError",
     "CheckpointError",
     "CheckpointLocked",
     "CheckpointStorageError",
@@ -55,7 +63,7 @@ _HOMES = {
     "browser.options": "BrowserOptions",
     "checkpoints": "CheckpointError CheckpointLocked CheckpointStorageError",
     "config": "SystemConfig",
-    "errors": "ConfigurationError ExitCode HttpStatusError JobFailedError ScorewiseError",
+    "errors": "CannotStartError ConfigurationError ExitCode HttpStatusError JobFailedError ScorewiseError",
     "handle": "JobHandle",
     "job": "DeadLetter Handler JobReport Progress Request ScrapeContext Verdict",
     "system": "ActorSystem",

@@ -14,13 +14,14 @@ from scorewise_actors.checkpoints import CheckpointError, CheckpointLocked
 from scorewise_actors.cli.interrupt import Interrupted
 from scorewise_actors.cli.progress import PlainDisplay
 from scorewise_actors.cli.report import StdoutError, flush, put
-from scorewise_actors.errors import ConfigurationError, ExitCode, JobFailedError
+from scorewise_actors.errors import CannotStartError, ConfigurationError, ExitCode, JobFailedError
 from scorewise_actors.export import ResultsFileError, ResultsFileLocked
 
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (KeyboardInterrupt, ExitCode.INTERRUPTED),
     (ConfigurationError, ExitCode.USAGE),
     (BrowserNotFound, ExitCode.ENVIRONMENT),
+    (CannotStartError, ExitCode.ENVIRONMENT),
     (CheckpointLocked, ExitCode.LOCKED),
     (ResultsFileLocked, ExitCode.LOCKED),
     (CheckpointError, ExitCode.STORAGE),

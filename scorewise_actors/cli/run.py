@@ -96,7 +96,8 @@ def perform(
     owner = lock_owner(directory)
     if owner is not None:
         raise CheckpointLocked(job_id, str(owner))
-    find_executable(system.config.browser.executable)
+    if purge or not system.store.exists(job_id):  # otherwise it may be complete, and need none
+        find_executable(system.config.browser.executable)
     command = resume_command(job_id, arguments.storage)
 
     def remember(*, fed: bool) -> None:
