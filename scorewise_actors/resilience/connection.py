@@ -225,9 +225,10 @@ class PrivateTree(Connection):
 class SystemTree(Connection):
     """The branch in the tree of an ``ActorSystem``; it starts and ends with the system, what it knows does not."""
 
-    def __init__(self, runtime: Callable[[], Runtime | None]) -> None:
+    def __init__(self, runtime: Callable[[], Runtime | None], stop_job: Callable[[str, str], None]) -> None:
         super().__init__()
         self._of_system = runtime
+        self._stop_job = stop_job
         self.path = f"{SYSTEM}/{tree.RESILIENCE}"
 
     def running(self) -> Runtime | None:
@@ -238,6 +239,9 @@ class SystemTree(Connection):
         if runtime is None:
             raise TreeUnavailableError.because("the system is not running; use its managers inside of its with block")
         return runtime
+
+    async def stop_job(self, job_id: str, reason: str) -> None:
+        await asyncio.to_thread(self._stop_job, job_id, reason)
 
 
 _private_trees: "weakref.WeakSet[PrivateTree]" = weakref.WeakSet()
