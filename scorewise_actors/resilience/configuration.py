@@ -134,7 +134,7 @@ class LoggingConfiguration:
 class ResilienceConfiguration:
     """All parts together: ``ResilienceConfiguration()`` works at once.
 
-    ``ResilienceConfiguration.load`` (see ``sources``) reads a TOML file and the environment.
+    ``sources.load`` reads a TOML file and the environment, ``presets`` has two to begin with.
     """
 
     checkpoint: CheckpointConfiguration = attrs.field(

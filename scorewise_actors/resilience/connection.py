@@ -18,6 +18,7 @@ from scorewise_actors import tree
 from scorewise_actors.correlation import Tracked, correlation_id
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
+from scorewise_actors.resilience.logs import log_event
 from scorewise_actors.resilience_memory import ResilienceMemory
 from scorewise_actors.resilience_messages import Ping
 from supervisors.runtime import Runtime
@@ -45,6 +46,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.events = EventHub()
+        self.events.subscribe(log_event)
         self.memory = ResilienceMemory()
 
     def running(self) -> Runtime | None:
