@@ -17,7 +17,7 @@ from scorewise_actors.board import JobBoard
 from scorewise_actors.checkpoints.values import decode, encode
 from scorewise_actors.durable_results import DurableResults
 from scorewise_actors.errors import ExitCode, JobFailedError
-from scorewise_actors.job import JobReport, Progress, Request, Verdict
+from scorewise_actors.job import JobReport, Progress, Request, Verdict, check_requests
 from scorewise_actors.messages import AddRequests, CloseInput, Drain
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.roles import role_of
@@ -101,6 +101,7 @@ class JobHandle:
         Raises ``ConfigurationError`` or ``CheckpointNotSerializable`` for a bad one (none is added then) and
         ``JobFailedError`` if the job has ended.
         """
+        check_requests(requests)
         batch = tuple(Request.of(request) for request in requests)
         for request in batch:
             encode(dict(request.user_data))

@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from itertools import islice
 from typing import Any, Self
 
 import attrs
@@ -21,7 +20,7 @@ from scorewise_actors.config import SystemConfig
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.handle import JobHandle
 from scorewise_actors.handlers import check_handler
-from scorewise_actors.job import Handler, JobReport, Request, check_job_id
+from scorewise_actors.job import Handler, JobReport, Request, check_job_id, check_requests
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.resilience.abort import AbortManager
 from scorewise_actors.resilience.configuration import ResilienceConfiguration
@@ -40,6 +39,8 @@ _OF_THE_SYSTEM = frozenset(("storage_path", "key", "encrypt", "thresholds", "mon
 """Settings that all jobs of a system share."""
 _BATCH = 500
 """Requests that are recorded together when a job is given many."""
+_LONGEST_GATHERING = 1.0
+"""Seconds after which fewer are recorded, so that a slow source of requests does not keep the browsers waiting."""
 
 Requests = Iterable[Request | str] | AsyncIterable[Request | str]
 
@@ -185,7 +186,12 @@ class ActorSystem:
     async def submit(
         self, job_id: str, requests: Requests, handler: Handler, *, purge: bool = False, **settings: Any
     ) -> "JobHandle":
-        """Start a job and hand it its requests; returns as soon as they are recorded. See ``open_job``."""
+        """Start a job and hand it its requests; returns as soon as they are recorded. See ``open_job``.
+
+        Requests that are no async iterable are read in another thread, so that a slow generator does not block the
+        loop: one that uses what belongs to a thread (an ``sqlite3`` connection) must be given as a list.
+        """
+        check_requests(requests)
         opening = asyncio.ensure_future(asyncio.to_thread(self.open_job, job_id, handler, purge=purge, **settings))
         try:
             handle = await asyncio.shield(opening)
@@ -216,6 +222,7 @@ class ActorSystem:
         self, job_id: str, requests: Iterable[Request | str], handler: Handler, *, purge: bool = False, **settings: Any
     ) -> JobReport:
         """``run`` for programs without an event loop."""
+        check_requests(requests)
         handle = self.open_job(job_id, handler, purge=purge, **settings)
         try:
             for batch in _batches(requests):
@@ -229,13 +236,14 @@ class ActorSystem:
 
 def _batches(requests: Iterable[Request | str]) -> Iterator[list[Request | str]]:
     left = iter(requests)
-    while batch := list(islice(left, _BATCH)):
+    while batch := _batch(left):
         yield batch
 
 
 async def _batches_async(requests: Requests) -> AsyncIterator[list[Request | str]]:
     if not isinstance(requests, AsyncIterable):
-        for batch in _batches(requests):
+        left = iter(requests)
+        while batch := await asyncio.to_thread(_batch, left):
             yield batch
         return
     gathered: list[Request | str] = []
@@ -246,3 +254,14 @@ async def _batches_async(requests: Requests) -> AsyncIterator[list[Request | str
             gathered = []
     if gathered:
         yield gathered
+
+
+def _batch(left: Iterator[Request | str]) -> list[Request | str]:
+    """The next requests, fewer than a batch if the iterator is slow: what is there is not kept waiting."""
+    until = time.monotonic() + _LONGEST_GATHERING
+    batch = []
+    for request in left:
+        batch.append(request)
+        if len(batch) == _BATCH or time.monotonic() >= until:
+            break
+    return batch

@@ -22,8 +22,9 @@ if Path(_found).resolve().parent != _ours:
 logger.disable("supervisors")  # a library is silent until its user says logger.enable("supervisors")
 
 from policies.restart import Intensity, RestartPolicy, RestartType, Strategy
-from supervisors.actor import NO_REPLY, Actor, current_actor
+from supervisors.actor import NO_REPLY, Actor
 from supervisors.async_actor import AsyncActor
+from supervisors.current import current_actor
 from supervisors.exits import (
     NORMAL,
     SHUTDOWN,

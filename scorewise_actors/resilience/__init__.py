@@ -9,6 +9,7 @@ from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severi
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction
 from scorewise_actors.resilience import presets, sources
 from scorewise_actors.resilience.abort import AbortManager
+from scorewise_actors.resilience.checkpoint import CheckpointManager
 from scorewise_actors.resilience.configuration import (
     AbortConfiguration,
     CheckpointConfiguration,
@@ -53,6 +54,7 @@ __all__ = [
     "CheckpointConfiguration",
     "CheckpointCorruptionError",
     "CheckpointCreationError",
+    "CheckpointManager",
     "CheckpointNotFoundError",
     "CheckpointValidationError",
     "EventHub",
