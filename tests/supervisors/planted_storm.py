@@ -35,12 +35,12 @@ def lose_the_ask_in_hand() -> None:
 
 def answer_wrongly() -> None:
     """Some actors give the answers to other questions."""
-    receive = pykka.Actor._handle_receive
+    dispatch = Actor._dispatch
 
     def mix_up(self: Any, message: Any) -> Any:
-        return "wrong" if message == "question" and self.incarnation % 5 == 0 else receive(self, message)
+        return "wrong" if message == "question" and self.incarnation % 5 == 0 else dispatch(self, message)
 
-    pykka.Actor._handle_receive = mix_up
+    Actor._dispatch = mix_up
 
 
 def lose_tells() -> None:
