@@ -164,7 +164,8 @@ class Runtime:
     def refs(self) -> tuple[Ref, ...]:
         """The names of all living actors, and those that anybody keeps, in the order in which they came up."""
         with self.lock:
-            return tuple(self._refs.values())
+            found = [known() for known in self._refs.valuerefs()]  # a copy: a signal handler may make names meanwhile
+        return tuple(ref for ref in found if ref is not None)
 
     def register(self, name: str, ref: Ref) -> None:
         """Give a place a short name, see ``Names.register``."""
