@@ -1,6 +1,7 @@
 """FrontierActor and CheckpointActor on a real tree without browsers: crashes and full disks at the worst moments."""
 
 import errno
+import shutil
 
 import pytest
 from harness import QUICK_RETRY, wait_until
@@ -15,7 +16,7 @@ from scorewise_actors.checkpoints import CheckpointStore
 from scorewise_actors.checkpoints.disk import Disk
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.job import Request
-from scorewise_actors.messages import AddRequests, Failed, Lease, Scraped, Swap, Throttle
+from scorewise_actors.messages import AddRequests, Failed, Lease, Scraped, StorageFailed, Swap, Throttle
 from scorewise_actors.plan import JobPlan
 from supervisors import ChildKind, ChildSpec, ExitKind, ExitReason, Runtime, Supervisor, SupervisorSpec, ThreadActor
 
@@ -51,11 +52,12 @@ class Rig:
         self.plan = JobPlan("x", None, SystemConfig(storage_path=folder, retry=QUICK_RETRY), self.store)
         self.board = JobBoard()
         self.board.first_journal = self.store.open("x")
-        self.got = []
+        self.got, self.told = [], []
         job = SupervisorSpec(
             (
                 ChildSpec("checkpoint", lambda: CheckpointActor(self.plan, self.board)),
                 ChildSpec("frontier", lambda: FrontierActor(self.plan, self.board), restart=RestartType.TRANSIENT),
+                ChildSpec("judge", lambda: Sink(self.told)),
                 ChildSpec("scrape-1", lambda: Sink(self.got)),
             ),
             strategy=Strategy.REST_FOR_ONE,
@@ -164,3 +166,39 @@ def test_a_reader_that_raises_does_not_harm_the_writer(rig):
     rig.swap(Scraped(0, rig.leases[0].token, ("1",), ()), want=0)
     wait_until(lambda: rig.board.progress.done == 1)
     assert rig.runtime.ref(rig.plan.checkpoint).is_up()
+
+
+@pytest.mark.parametrize("accident", ["deleted", "emptied", "moved", "replaced"])
+def test_a_journal_that_is_gone_is_noticed_at_the_next_write(rig, accident):
+    """Nothing is acknowledged or counted as done after it, the judge is told at once, and the counts stay to be had."""
+    assert rig.add(2).get(timeout=10) == 2
+    rig.swap()
+    wait_until(lambda: rig.leases)
+    folder = rig.store.directory("x")
+    if accident == "emptied":
+        for file in folder.iterdir():
+            file.unlink()
+    elif accident == "moved":
+        folder.rename(folder.with_name("elsewhere"))
+    else:
+        shutil.rmtree(folder)
+    if accident == "replaced":
+        with CheckpointStore(rig.store.path, None).open("x") as other:
+            other.append(ledger.opening({}, 1.0), now_ms=1)
+    rig.swap(Scraped(0, rig.leases[0].token, ("1",), ()), want=0)
+    wait_until(lambda: any(isinstance(message, StorageFailed) for message in rig.told), "the judge is told", 30)
+    (failed,) = (message for message in rig.told if isinstance(message, StorageFailed))
+    assert f"the job's journal is gone: {folder} was deleted or moved away" in failed.error
+    assert rig.board.progress.done == 0
+    wait_until(lambda: rig.frontier.actor._storage_down, "the frontier hears of it")
+    assert ledger.audit(rig.board.remains).enqueued == 2
+    assert ledger.audit(rig.board.remains).done == 0
+
+
+def test_a_journal_that_goes_after_the_last_write_is_noticed_at_the_end(rig):
+    """The end of the run is not written into nothing."""
+    assert rig.add(1).get(timeout=10) == 1
+    shutil.rmtree(rig.store.path)
+    assert rig.runtime.stop(30)
+    assert ledger.audit(rig.board.remains).enqueued == 1
+    assert not rig.store.path.exists()
