@@ -11,7 +11,7 @@ import traceback
 import uuid
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import attrs
@@ -73,6 +73,8 @@ class FailureEvent:
     """Which abort score it counts against."""
     transient: bool
     """Whether another try can help."""
+    error_types: tuple[str, ...] = ()
+    """``error_type`` and the names of the exception's base classes, nearest first."""
     host: str | None = None
     context: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     stack_trace: str | None = attrs.field(default=None, repr=False)
@@ -85,9 +87,14 @@ class FailureEvent:
         """Flat dict of plain values."""
         fields = attrs.asdict(self, recurse=False)
         fields |= {"timestamp": self.timestamp.isoformat(), "context": dict(self.context)}
+        fields["error_types"] = list(self.error_types)
         for name in ("severity", "category", "stream", "recovery_action"):
             fields[name] = str(fields[name]) if fields[name] is not None else None
         return fields
+
+    def with_recovery(self, action: "RecoveryAction | None") -> Self:
+        """The same event, and what was done about it."""
+        return self if action is None else attrs.evolve(self, recovery_action=action)
 
 
 def failure_event(report: Any, context: Mapping[str, Any] | None = None) -> FailureEvent:
@@ -119,6 +126,7 @@ def failure_event(report: Any, context: Mapping[str, Any] | None = None) -> Fail
         category=category,
         source=str(report.get("source") or "unknown")[:200],
         error_type=failure.type,
+        error_types=_types(failure, error),
         message=redact_text(failure.message)[:MESSAGE_LIMIT],
         signature=signature_of(failure),
         stream=_stream(category, verdict, given="category" in report),
@@ -132,12 +140,27 @@ def failure_event(report: Any, context: Mapping[str, Any] | None = None) -> Fail
     )
 
 
+def of_any_form(report: Any, context: Mapping[str, Any] | None) -> tuple[FailureEvent, dict[str, Any], dict[str, Any]]:
+    """The record, what was reported as a dict (empty if it was no dict), and the context as a dict."""
+    around = dict(_mapping(context))
+    given = dict(report) if isinstance(report, Mapping) else {}
+    return failure_event(report, around), given, around
+
+
+def recovery_of(event: FailureEvent) -> RecoveryAction:
+    """What is usually done about such a failure: what the report says, else by category and persistence."""
+    if event.recovery_action is not None:
+        return event.recovery_action
+    if not event.transient:
+        return RecoveryAction.MANUAL if event.category is Category.SYSTEM else RecoveryAction.SKIP
+    return RecoveryAction.RESTART if event.category is Category.BROWSER else RecoveryAction.RETRY
+
+
 def of_failure(failure: Failure, verdict: Verdict | None, source: str) -> FailureEvent:
     """The record of a classified failure inside of the tree."""
     report = {"error_type": failure.type, "message": failure.message, "source": source, "status": failure.status}
     event = failure_event(report | ({"context": {"url": failure.url}} if failure.url else {}))
-    if verdict is None:
-        return event
+    verdict = verdict or FailureClassifier().classify(failure)
     return attrs.evolve(event, category=verdict.category, stream=verdict.stream, transient=verdict.transient)
 
 
@@ -193,6 +216,12 @@ def _facts(report: Mapping[str, Any], error: BaseException | None) -> Failure:
             facts.setdefault("status", seen)
         return Failure.from_exception(error, **facts)
     return Failure(str(report.get("error_type") or "Failure")[:200], report.get("message") or "", **facts)
+
+
+def _types(failure: Failure, error: Any) -> tuple[str, ...]:
+    if not isinstance(error, BaseException):
+        return (failure.type,)
+    return tuple(kind.__name__ for kind in type(error).__mro__ if issubclass(kind, BaseException))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

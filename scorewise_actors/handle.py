@@ -178,6 +178,11 @@ class JobHandle:
         self._board.end.draining = reason
         self._runtime.ref(self._plan.frontier).tell(Drain("interrupted", reason))
 
+    def abort(self, reason: str, rule: str = "by request") -> None:
+        """``drain``, but the job ends as aborted, with this rule and reason in its verdict and the exit code 4."""
+        self._board.end.decide(Verdict("aborted", rule, reason))
+        self.drain(reason)
+
     def stop(self, reason: str = "asked to stop") -> JobReport:
         """Drain, and after ``drain_timeout`` stop the tree whatever is in hand; blocks until it has ended."""
         self.drain(reason)

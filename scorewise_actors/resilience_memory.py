@@ -6,6 +6,7 @@ the newest value or the one before it.
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +19,7 @@ from scorewise_actors.failure_events import FailureEvent
 from scorewise_actors.resilience_messages import Observed, Slot
 
 JOBS_KEPT = 1000
-"""Jobs that are remembered; those that nothing was heard of for longest are forgotten first."""
+"""Jobs, and managers, that are remembered; those that nothing was heard of for longest are forgotten first."""
 EVENTS_KEPT = 1000
 """Failure events, and outcomes, that are kept of each job; their counts go on."""
 
@@ -31,18 +32,60 @@ class NamedRetry:
     classifier: FailureClassifier = attrs.field(factory=FailureClassifier)
 
 
+class AbortActionType(StrEnum):
+    """What can be done when a job is aborted."""
+
+    SHUTDOWN = "SHUTDOWN"
+    """Stop the job."""
+    NOTIFY = "NOTIFY"
+    """Tell somebody."""
+    CLEANUP = "CLEANUP"
+    """Free what it holds."""
+    SAVE_STATE = "SAVE_STATE"
+    """Write a last checkpoint."""
+    LOG_EVENT = "LOG_EVENT"
+    """Write it down."""
+
+
+@attrs.frozen
+class AbortActionSpec:
+    """One action of an abort policy."""
+
+    type: AbortActionType
+    target: str | None = None
+    """For whoever carries it out: an address, a component."""
+    parameters: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+    timeout: float = 30.0
+    """Seconds that it has."""
+
+
+@attrs.frozen
+class NamedAbort:
+    """An abort policy with its actions; None for the usual ones."""
+
+    policy: AbortPolicy
+    actions: tuple[AbortActionSpec, ...] | None = None
+
+
+@attrs.define
+class RetryAccount:
+    """One manager's share of the RetryDesk."""
+
+    budget: RetryBudget = attrs.field(factory=RetryBudget)
+    counted: int = 0
+    """First tries that were paid in."""
+    held: list[Slot] = attrs.field(factory=list)
+    """Slots that are taken."""
+    answered: "OrderedDict[str, bool]" = attrs.field(factory=OrderedDict)
+    """The latest answers to withdrawals, by id: for one that comes twice."""
+
+
 @attrs.define
 class RetryMemory:
     """Of the RetryDesk."""
 
     policies: Mapping[str, NamedRetry] = MappingProxyType({})
-    budgets: dict[str, RetryBudget] = attrs.field(factory=dict)
-    counted: dict[str, int] = attrs.field(factory=dict)
-    """First tries of each account that were paid in."""
-    held: dict[str, list[Slot]] = attrs.field(factory=dict)
-    """Slots that are taken."""
-    answered: "OrderedDict[str, bool]" = attrs.field(factory=OrderedDict)
-    """The latest answers to withdrawals, by id: for one that comes twice."""
+    accounts: "OrderedDict[str, RetryAccount]" = attrs.field(factory=OrderedDict)
 
 
 @attrs.frozen
@@ -71,13 +114,15 @@ class JudgedJob:
     """Policies whose verdict was told."""
     ids: "deque[str]" = attrs.field(factory=lambda: deque(maxlen=EVENTS_KEPT))
     halted: AbortDecision | None = None
+    own: AbortPolicy | None = None
+    """Of a job that has a judge of its own."""
 
 
 @attrs.define
 class AbortMemory:
     """Of the AbortJudges."""
 
-    policies: Mapping[str, AbortPolicy] = MappingProxyType({})
+    policies: Mapping[str, NamedAbort] = MappingProxyType({})
     jobs: "OrderedDict[str, JudgedJob]" = attrs.field(factory=OrderedDict)
 
 

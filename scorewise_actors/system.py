@@ -23,7 +23,12 @@ from scorewise_actors.handle import JobHandle
 from scorewise_actors.handlers import check_handler
 from scorewise_actors.job import Handler, JobReport, Request, check_job_id, check_requests
 from scorewise_actors.plan import JobPlan
+from scorewise_actors.resilience.abort import AbortManager
+from scorewise_actors.resilience.configuration import ResilienceConfiguration
 from scorewise_actors.resilience.connection import SystemTree
+from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.retry import RetryManager
+from scorewise_actors.resilience_messages import JobBegan
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
@@ -54,9 +59,12 @@ class ActorSystem:
     the loop they are awaited on.
     """
 
-    def __init__(self, config: SystemConfig | None = None, **settings: Any) -> None:
-        """``settings`` are fields of ``SystemConfig``. Raises ``ConfigurationError`` for a bad one, the errors of
-        ``checkpoints`` for storage that cannot be used or a missing key.
+    def __init__(
+        self, config: SystemConfig | None = None, *, resilience: ResilienceConfiguration | None = None, **settings: Any
+    ) -> None:
+        """``settings`` are fields of ``SystemConfig``; ``resilience`` configures the managers. Raises
+        ``ConfigurationError`` for a bad one, the errors of ``checkpoints`` for storage that cannot be used or a missing
+        key.
         """
         try:
             self.config = attrs.evolve(config, **settings) if config is not None else SystemConfig(**settings)
@@ -66,8 +74,15 @@ class ActorSystem:
         keys = load_keys(self.config.key, self.config.storage_path) if self.config.encrypt else None
         self.store = CheckpointStore(self.config.storage_path, keys)
         self.runtime: Runtime | None = None
-        self.resilience = SystemTree(lambda: self.runtime)
+        self.resilience = SystemTree(lambda: self.runtime, self._abort_job)
         """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
+        settled = resilience if resilience is not None else ResilienceConfiguration()
+        self.retries = RetryManager(settled.retry, self.resilience)
+        """Tries operations again; see ``RetryManager``."""
+        self.aborts = AbortManager(settled.abort, self.resilience)
+        """Judges this system's jobs, and others that are reported to it."""
+        self.failures = FailureHandler(self.resilience)
+        """Decides about failures and keeps them on record."""
         self._jobs: dict[str, JobHandle] = {}
 
     # ------------------------------------------------------------------------------------------------ life cycle
@@ -159,9 +174,15 @@ class ActorSystem:
         except BaseException:
             journal.close()
             raise
+        self.resilience.tell("aborts", JobBegan(job_id, config.abort))
         handle.launch(idle=idle)
         self._jobs = {name: job for name, job in self._jobs.items() if not job.ended} | {job_id: handle}
         return handle
+
+    def _abort_job(self, job_id: str, reason: str) -> None:
+        job = self._jobs.get(job_id)
+        if job is not None and not job.ended:
+            job.abort(reason)
 
     def _for_job(self, settings: dict[str, Any]) -> SystemConfig:
         fields = {field.name for field in attrs.fields(SystemConfig)} - _OF_THE_SYSTEM

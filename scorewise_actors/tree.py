@@ -32,7 +32,7 @@ from scorewise_actors.actors.driver import DriverActor
 from scorewise_actors.actors.failure_ledger import FailureLedger
 from scorewise_actors.actors.frontier import FrontierActor
 from scorewise_actors.actors.judge import AbortJudgeActor
-from scorewise_actors.actors.monitor import MonitorActor
+from scorewise_actors.actors.monitor import MonitorActor, system_memory
 from scorewise_actors.actors.retry_desk import RetryDesk
 from scorewise_actors.actors.scrape import ScrapeActor
 from scorewise_actors.board import JobBoard
@@ -51,9 +51,10 @@ START_TIMEOUT = 120.0
 
 def system_spec(config: SystemConfig, memory: ResilienceMemory, events: EventHub) -> SupervisorSpec:
     """The root; jobs are added to it while it runs."""
+    watches = system_memory(config)
     return SupervisorSpec(
         (
-            ChildSpec("monitor", lambda: MonitorActor(config)),
+            ChildSpec("monitor", lambda: MonitorActor(events, watches, config.storage_path)),
             _supervisor(RESILIENCE, resilience_spec(memory, events)),
         )
     )

@@ -6,7 +6,10 @@ They are clients of the same actors and policies as everything else here: bound 
 
 from scorewise_actors.correlation import correlation, correlation_id
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
-from scorewise_actors.resilience import presets
+from scorewise_actors.failure_events import FailureEvent, RecoveryAction
+from scorewise_actors.resilience import presets, sources
+from scorewise_actors.resilience.abort import AbortManager
+from scorewise_actors.resilience.checkpoint import CheckpointManager
 from scorewise_actors.resilience.configuration import (
     AbortConfiguration,
     CheckpointConfiguration,
@@ -36,23 +39,33 @@ from scorewise_actors.resilience.errors import (
     RetryPolicyNotFoundError,
     TreeUnavailableError,
 )
+from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.retry import RetryManager
+from scorewise_actors.resilience_memory import AbortActionSpec, AbortActionType
 
 __all__ = [
+    "AbortActionSpec",
+    "AbortActionType",
     "AbortConfiguration",
     "AbortConfigurationError",
     "AbortExecutionError",
+    "AbortManager",
     "AbortPolicyNotFoundError",
     "CheckpointConfiguration",
     "CheckpointCorruptionError",
     "CheckpointCreationError",
+    "CheckpointManager",
     "CheckpointNotFoundError",
     "CheckpointValidationError",
     "EventHub",
     "EventType",
+    "FailureEvent",
+    "FailureHandler",
     "FailureHandlingError",
     "LoggingConfiguration",
     "MaxRetriesExceededError",
     "PermanentFailureError",
+    "RecoveryAction",
     "ResilienceConfiguration",
     "ResilienceEvent",
     "ResilienceException",
@@ -64,10 +77,12 @@ __all__ = [
     "RetryConfiguration",
     "RetryConfigurationError",
     "RetryExecutionError",
+    "RetryManager",
     "RetryPolicyNotFoundError",
     "Severity",
     "TreeUnavailableError",
     "correlation",
     "correlation_id",
     "presets",
+    "sources",
 ]
