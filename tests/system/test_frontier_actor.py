@@ -99,7 +99,7 @@ def rig(tmp_path):
 
 def test_an_outcome_that_was_not_durable_when_the_frontier_died_is_not_recorded_twice(rig):
     """Disk full, outcome waiting, frontier crashes: the new one leases the item again, and one outcome is recorded."""
-    assert rig.add(1).get(timeout=10) == 1
+    assert rig.add(1).get(timeout=60) == 1
     rig.swap()
     wait_until(lambda: rig.leases)
     rig.disk.full = True
@@ -118,7 +118,7 @@ def test_an_outcome_that_was_not_durable_when_the_frontier_died_is_not_recorded_
 
 def test_the_last_message_of_a_dead_scraper_gets_no_lease(rig):
     """The news of a death overtakes what the dead had sent: the item goes to the living."""
-    assert rig.add(1).get(timeout=10) == 1
+    assert rig.add(1).get(timeout=60) == 1
     old = rig.runtime.ref(SCRAPER).actor
     old.inject(ExitReason(ExitKind.KILLED, "by the test"))
     wait_until(lambda: rig.runtime.ref(SCRAPER).actor not in (None, old))
@@ -136,12 +136,12 @@ def test_giving_requests_again_waits_until_the_first_time_is_durable(rig):
     assert not first.done()
     assert not second.done()
     rig.disk.full = False
-    assert (first.get(timeout=20), second.get(timeout=20)) == (2, 0)
+    assert (first.get(timeout=60), second.get(timeout=60)) == (2, 0)
 
 
 def test_a_due_retry_under_a_throttle_keeps_nobody_busy(rig):
     """While probes only are allowed and a retry is due, the frontier sleeps until something happens."""
-    assert rig.add(2).get(timeout=10) == 2
+    assert rig.add(2).get(timeout=60) == 2
     rig.swap(want=2)
     wait_until(lambda: len(rig.leases) == 2)
     refused = Failure("Error", "Page.goto: net::ERR_CONNECTION_REFUSED")
@@ -160,7 +160,7 @@ def test_a_due_retry_under_a_throttle_keeps_nobody_busy(rig):
 def test_a_reader_that_raises_does_not_harm_the_writer(rig):
     """A listener of the results whose loop has ended is logged and left alone."""
     rig.board.results.listen(lambda: 1 / 0)
-    assert rig.add(1).get(timeout=10) == 1
+    assert rig.add(1).get(timeout=60) == 1
     rig.swap()
     wait_until(lambda: rig.leases)
     rig.swap(Scraped(0, rig.leases[0].token, ("1",), ()), want=0)
@@ -171,7 +171,7 @@ def test_a_reader_that_raises_does_not_harm_the_writer(rig):
 @pytest.mark.parametrize("accident", ["deleted", "emptied", "moved", "replaced"])
 def test_a_journal_that_is_gone_is_noticed_at_the_next_write(rig, accident):
     """Nothing is acknowledged or counted as done after it, the judge is told at once, and the counts stay to be had."""
-    assert rig.add(2).get(timeout=10) == 2
+    assert rig.add(2).get(timeout=60) == 2
     rig.swap()
     wait_until(lambda: rig.leases)
     folder = rig.store.directory("x")
@@ -197,7 +197,7 @@ def test_a_journal_that_is_gone_is_noticed_at_the_next_write(rig, accident):
 
 def test_a_journal_that_goes_after_the_last_write_is_noticed_at_the_end(rig):
     """The end of the run is not written into nothing."""
-    assert rig.add(1).get(timeout=10) == 1
+    assert rig.add(1).get(timeout=60) == 1
     shutil.rmtree(rig.store.path)
     assert rig.runtime.stop(30)
     assert ledger.audit(rig.board.remains).enqueued == 1
