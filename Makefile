@@ -14,7 +14,7 @@ help:
 	@echo "make demo    scrape the built-in site, kill a browser in mid-run, print the report"
 	@echo "make test    run the test suite"
 	@echo "make check   format, lint, types, import contracts"
-	@echo "make bench   what it costs, side by side with a bare Playwright loop"
+	@echo "make bench   what it costs, side by side with bare threads, stock Pykka and a bare Playwright loop"
 
 demo: $(READY) $(BROWSER)
 	$(BIN)/scorewise demo $(ARGS)

@@ -1,4 +1,4 @@
-"""``python -m bench [NAME ...] [--json] [--rounds N] [--items N]``: run benches and print their rows.
+"""``python -m bench [NAME ...] [--json] [--quick] [--rounds N] [--items N]``: run benches and print their rows.
 
 The rows go to stdout, as a table or as one JSON object per line; progress goes to stderr. A bar that does not hold is
 reported and is no failure; the exit code is 1 when something could not be measured, 2 for wrong arguments.
@@ -7,11 +7,11 @@ reported and is no failure; the exit code is 1 when something could not be measu
 import argparse
 import sys
 
-from bench import pages
+from bench import kernel, pages
 from bench.rows import table
 from bench.spec import Bench, CannotMeasureError
 
-BENCHES: tuple[Bench, ...] = (pages.BENCH,)
+BENCHES: tuple[Bench, ...] = (kernel.BENCH, pages.BENCH)
 """All benches, in the order in which they run."""
 
 
@@ -21,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = [bench for bench in BENCHES if bench.name in (options.names or [bench.name])]
     for bench in chosen:
         try:
-            rows = list(bench.run(options.rounds or bench.rounds, options.items or bench.items, _say))
+            rounds, items = (1, bench.quick_items) if options.quick else (bench.rounds, bench.items)
+            rows = list(bench.run(options.rounds or rounds, options.items or items, _say))
         except CannotMeasureError as error:
             _say(f"{bench.name}: {error}")
             return 1
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help="benches to run (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object per row and line")
+    parser.add_argument("--quick", action="store_true", help="show that all is measured; the figures mean nothing")
     parser.add_argument("--rounds", type=_count, metavar="N", help="interleaved rounds")
     parser.add_argument("--items", type=_count, metavar="N", help="items measured in each round")
     return parser

@@ -98,5 +98,6 @@ BENCH = Bench(
     summary="CPU per page and pages per second of the tree, against a bare Playwright loop",
     rounds=5,
     items=200,
+    quick_items=12,
     run=run,
 )

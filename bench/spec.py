@@ -25,5 +25,7 @@ class Bench:
     """Interleaved rounds unless told otherwise; figures are medians over them."""
     items: int
     """Items measured in each round unless told otherwise."""
+    quick_items: int
+    """Items of a quick run, which has one round: enough to show that everything runs, too few for its figures."""
     run: Callable[[int, int, Say], Iterable[Row]]
     """``run(rounds, items, say)``; blocks until all is measured. Raises CannotMeasureError."""

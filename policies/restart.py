@@ -7,13 +7,14 @@ one of the two.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, Self, TypeVar
 
 import attrs
 
 from policies.backoff import Backoff
+from policies.restart_window import RestartWindow
 from policies.validation import CLOCK_LIMIT, integer, number
 from policies.values import JsonValue
 
@@ -76,18 +77,18 @@ class Intensity:
         """
         return cls(max(5, 2 * children), 60.0)
 
-    def record(self, times: tuple[float, ...], now: float) -> tuple[tuple[float, ...], bool]:
-        """Count a restart at `now` (monotonic seconds): the stamps to keep, and whether that was one too many.
+    def record(self, window: RestartWindow, now: float) -> tuple[RestartWindow, bool]:
+        """Count a restart at `now` (monotonic seconds): the new window, and whether that was one too many.
 
-        `times` are the stamps kept so far, oldest first. A restart exactly `period` ago still counts. At most
-        ``max_restarts + 1`` stamps are kept and each is dropped once: beyond copying them, the cost does not grow with
-        the number of restarts.
+        It was, if the restart `max_restarts` before this one is at most `period` ago; exactly `period` ago still counts
+        (OTP, without its rounding to whole seconds). The cost grows neither with the limit nor with the restarts.
         """
-        first = max(0, len(times) - self.max_restarts)
-        while first < len(times) and now - times[first] > self.period:
-            first += 1
-        kept = (*times[first:], now)
-        return kept, len(kept) > self.max_restarts
+        window = window.added(now, self.max_restarts + 1, self.period)
+        return window, len(window) > self.max_restarts and now - window.oldest <= self.period
+
+    def counted(self, window: RestartWindow, now: float) -> tuple[float, ...]:
+        """The times of the restarts that count at `now`, at most ``max_restarts + 1``."""
+        return tuple(time for time in window if now - time <= self.period)
 
 
 class RestartAction(StrEnum):
@@ -108,25 +109,34 @@ class RestartDecision(JsonValue):
     delay: float = 0.0
     """Seconds to wait before the start; stop the group at once all the same."""
     reason: str = ""
-    """Which limit made it give up: ``"intensity"`` or ``"streak"``; empty for a restart."""
+    """Which limit made it give up: ``"intensity"``, ``"uptime"`` or ``"streak"``; empty for a restart."""
+
+
+def _window(times: Iterable[float] | RestartWindow) -> RestartWindow:
+    return RestartWindow.of(times)
 
 
 @attrs.frozen
 class RestartState(JsonValue):
     """What a supervisor remembers between restarts. Times are monotonic seconds."""
 
-    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"times": tuple}
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"times": RestartWindow.of}
 
-    times: tuple[float, ...] = ()
-    """Stamps of the counted restarts inside the window, oldest first."""
+    times: RestartWindow = attrs.field(factory=RestartWindow, converter=_window)
+    """The counted restarts. A list of seconds in the plain form."""
     streak: int = attrs.field(default=0, validator=integer(0, 10**9))
     """Restarts in a row without a stable life."""
     delays: int = attrs.field(default=0, validator=integer(0, 10**9))
     """How many of them were delayed: the exponent of the backoff."""
+    brief: int = attrs.field(default=0, validator=integer(0, 10**9))
+    """Counted restarts in a row after a life shorter than `RestartPolicy.min_uptime`."""
     last_delay: float | None = attrs.field(default=None, validator=number(0, CLOCK_LIMIT, optional=True))
     """The latest delay, seconds."""
     started: float | None = attrs.field(default=None, validator=number(-CLOCK_LIMIT, CLOCK_LIMIT, optional=True))
     """When the child was last known to be up; None before its first start and while it is down."""
+
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | {"times": list(self.times)}
 
 
 @attrs.frozen
@@ -148,6 +158,11 @@ class RestartPolicy:
     """Restarts in a row without a stable life that are still fine; None for no such limit."""
     immediate: int = attrs.field(default=1, validator=integer(0, 1_000_000))
     """Restarts at the beginning of a streak that happen at once, before the backoff begins."""
+    min_uptime: float = attrs.field(default=0.0, validator=number(0, 10_000_000))
+    """Guard against crash loops that are slower than the window, for example because siblings take long to stop before
+    each restart: restarts in a row after lives of less than this many seconds count whatever the time between them, and
+    one more than ``intensity.max_restarts`` is too many. 0: no such guard (as in OTP).
+    """
 
     @classmethod
     def otp(cls, max_restarts: int | Intensity = 3, period: float = 5.0) -> Self:
@@ -174,10 +189,15 @@ class RestartPolicy:
         fresh = state.started is not None and lived >= self.stable_after
         streak = 1 if fresh else state.streak + 1
         delays = 0 if fresh else state.delays
-        times, too_many = self.intensity.record(state.times, now) if count else (state.times, False)
-        after = RestartState(times, streak, delays, None if fresh else state.last_delay)
+        times, brief, too_many = state.times, state.brief, False
+        if count:
+            times, too_many = self.intensity.record(times, now)
+            brief = brief + 1 if lived < self.min_uptime else 0
+        after = RestartState(times, streak, delays, brief, None if fresh else state.last_delay)
         if too_many:
             return after, RestartDecision(RestartAction.GIVE_UP, reason="intensity")
+        if brief > self.intensity.max_restarts:
+            return after, RestartDecision(RestartAction.GIVE_UP, reason="uptime")
         if self.max_streak is not None and streak > self.max_streak:
             return after, RestartDecision(RestartAction.GIVE_UP, reason="streak")
         if self.backoff is None or streak <= self.immediate:

@@ -1,9 +1,11 @@
-"""Validators for the fields of policies and states: an error names the field, the value and what is allowed.
+"""Validators for the fields of policies, states and settings: an error names the field, the value and what is allowed.
 
 Python accepts ``True`` as a number and lets NaN pass every comparison that is written the wrong way round. A policy
-built from a configuration file must not, so numbers are checked in one place and only here.
+built from a configuration file must not, so numbers are checked in one place and only here. `error` is the class that
+is raised, for packages whose users expect one of their own.
 """
 
+import math
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,9 @@ Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 CLOCK_LIMIT = 1e15
 """Largest clock reading (seconds) a state may hold, in either direction: beyond it floats lose the milliseconds."""
+
+LONGEST_WAIT = 1e9
+"""Seconds, some 30 years: threads cannot wait for much longer."""
 
 
 def is_number(value: object, low: float, high: float) -> bool:
@@ -34,20 +39,63 @@ def number(low: float, high: float, *, optional: bool = False) -> Validator:
 
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if not (optional and value is None):
-            require_number(f"{type(instance).__name__}.{attribute.name}", value, low, high)
+            require_number(_field(instance, attribute), value, low, high)
 
     return check
 
 
-def integer(low: int, high: int, *, optional: bool = False) -> Validator:
-    """An attrs validator: an int (no bool) from `low` to `high`, or None where `optional`."""
+def seconds(*, error: type[ValueError] = ValueError) -> Validator:
+    """An attrs validator: a finite number of seconds above 0, and at most `LONGEST_WAIT`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not is_number(value, 0, LONGEST_WAIT) or value == 0:
+            raise error(
+                f"{_field(instance, attribute)} must be a finite number of seconds above 0, "
+                f"at most {LONGEST_WAIT:.0f}, got {value!r}"
+            )
+
+    return check
+
+
+def integer(
+    low: int, high: int | None = None, *, optional: bool = False, error: type[ValueError] = ValueError
+) -> Validator:
+    """An attrs validator: an int (no bool) from `low` to `high`, without an upper end if that is None; or None where
+    `optional`.
+    """
+    allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
 
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if optional and value is None:
             return
-        if not isinstance(value, int) or not is_number(value, low, high):
-            field = f"{type(instance).__name__}.{attribute.name}"
-            raise ValueError(f"{field} must be a whole number from {low} to {high}, got {value!r}")
+        if not isinstance(value, int) or not is_number(value, low, math.inf if high is None else high):
+            raise error(f"{_field(instance, attribute)} must be a whole number {allowed}, got {value!r}")
+
+    return check
+
+
+def each(*, of: Validator) -> Validator:
+    """An attrs validator: a tuple, every item of which passes the validator `of`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, tuple):
+            raise ValueError(f"{_field(instance, attribute)} must be a tuple, got {value!r}")  # noqa: TRY004 - one error type for all fields
+        for item in value:
+            of(instance, attribute, item)
+
+    return check
+
+
+def text(low: int, high: int, *, optional: bool = False) -> Validator:
+    """An attrs validator: a string of `low` to `high` characters, or None where `optional`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if optional and value is None:
+            return
+        if not isinstance(value, str) or not low <= len(value) <= high:
+            raise ValueError(
+                f"{_field(instance, attribute)} must be a string of {low} to {high} characters, got {value!r}"
+            )
 
     return check
 
@@ -57,8 +105,24 @@ def member(kind: type[Enum]) -> Validator:
 
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if not isinstance(value, kind):
-            field = f"{type(instance).__name__}.{attribute.name}"
             names = ", ".join(f"{kind.__name__}.{item.name}" for item in kind)
-            raise ValueError(f"{field} must be one of {names}, got {value!r}")  # noqa: TRY004 - one error type for all fields
+            raise ValueError(f"{_field(instance, attribute)} must be one of {names}, got {value!r}")  # noqa: TRY004 - one error type for all fields
 
     return check
+
+
+def instance_of(kind: type, *, optional: bool = False, error: type[ValueError] = ValueError) -> Validator:
+    """An attrs validator: a `kind`, or None where `optional`. Unlike attrs' own it raises the one class of error that
+    all fields raise.
+    """
+    none = " or None" if optional else ""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, kind) and not (optional and value is None):
+            raise error(f"{_field(instance, attribute)} must be a {kind.__name__}{none}, got {value!r}")
+
+    return check
+
+
+def _field(instance: Any, attribute: "attrs.Attribute[Any]") -> str:
+    return f"{type(instance).__name__}.{attribute.name}"

@@ -1,13 +1,11 @@
 """Everything about a system that can be set, checked when it is written down."""
 
-import math
 import os
 from pathlib import Path
-from typing import Any
 
 import attrs
 
-from policies import named
+from policies import named, validation
 from policies.abort import AbortPolicy
 from policies.classify import FailureClassifier
 from policies.retry import RetryPolicy
@@ -15,31 +13,13 @@ from policies.thresholds import ThresholdPolicy
 from scorewise_actors.browser.options import BrowserOptions
 from scorewise_actors.errors import ConfigurationError
 
-
-def _seconds(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} must be a finite number of seconds above 0, got {value!r}"
-        )
+_seconds = validation.seconds(error=ConfigurationError)
+_count = validation.integer(1, 1000, error=ConfigurationError)
+_count_or_none = validation.integer(1, 1000, optional=True, error=ConfigurationError)
 
 
-def _count(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if value is None and attribute.default is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} must be a whole number from 1 to 1000, got {value!r}"
-        )
-
-
-def _a(kind: type) -> Any:
-    def check(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if not isinstance(value, kind):
-            raise ConfigurationError(
-                f"{type(instance).__name__}.{attribute.name} must be a {kind.__name__}, got {value!r}"
-            )
-
-    return check
+def _a(kind: type) -> validation.Validator:
+    return validation.instance_of(kind, error=ConfigurationError)
 
 
 def _default_browsers() -> int:
@@ -60,7 +40,7 @@ class SystemConfig:
     """Pages that are worked on at the same time, over all browsers."""
     drivers: int = attrs.field(default=1, validator=_count)
     """Playwright drivers. More cost about 100 MB each and buy isolation, not speed."""
-    browsers_per_driver: int | None = attrs.field(default=None, validator=_count)
+    browsers_per_driver: int | None = attrs.field(default=None, validator=_count_or_none)
     """Browsers of each driver; None: one for every two cores. More buy isolation, not speed."""
     request_handler_timeout: float = attrs.field(default=60.0, validator=_seconds)
     """The handler of one page may take this long."""

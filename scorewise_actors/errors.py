@@ -1,6 +1,8 @@
 """Errors that users of the library meet, and the exit codes of the command line."""
 
 import enum
+from collections.abc import Mapping
+from typing import Any
 
 
 class ScorewiseError(Exception):
@@ -16,12 +18,23 @@ class JobFailedError(ScorewiseError):
 
 
 class HttpStatusError(ScorewiseError):
-    """For handlers: the page answered with a status that makes it useless. Classified by the status."""
+    """The page answered with a status that makes it useless. Classified by the status; a ``Retry-After`` among the
+    headers is respected.
+    """
 
-    def __init__(self, status: int, url: str) -> None:
+    def __init__(self, status: int, url: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"HTTP status {status}")
         self.status = status
         self.url = url
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def check(cls, response: Any) -> None:
+        """Raise it for a Playwright ``Response`` with a status of 400 or more; None, as ``page.goto`` may return, is
+        fine. For operations that load a page: Playwright itself takes an error page for a success.
+        """
+        if response is not None and response.status >= 400:
+            raise cls(response.status, response.url, response.headers)
 
 
 class HandlerTimeout(ScorewiseError):  # noqa: N818 - the classification table knows it by this name

@@ -12,7 +12,6 @@ import random
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -25,6 +24,7 @@ from scorewise_actors.checkpoints.ops import Op
 from scorewise_actors.job import DeadLetter, Progress, Request
 from scorewise_actors.ledger import Tries
 from scorewise_actors.messages import Commit, Failed, Lease, Outcome, OutcomeSeen, Returned, Scraped
+from scorewise_actors.page_url import place_of
 
 LEASE_SECONDS = 30.0
 """How long a lease is good for without being renewed."""
@@ -224,11 +224,16 @@ class MemoryFrontier:
             self._again.append(heapq.heappop(self._delayed)[1])
         for queue in (self._again, self._fresh):
             while queue:
-                parked_until = self._parked.get(_host(self._requests[queue[0]]), 0.0)
+                parked_until = self._parked_until(queue[0])
                 if parked_until <= now:
                     return True
                 heapq.heappush(self._delayed, (parked_until, queue.popleft()))
         return False
+
+    def _parked_until(self, item: int) -> float:
+        if not self._parked:
+            return 0.0
+        return self._parked.get(place_of(self._requests[item].url), 0.0)
 
     def _lease(self, holder: str) -> Lease:
         # tries due again go first: an item is finished before the next one is begun
@@ -283,7 +288,7 @@ class MemoryFrontier:
             if decision.reason == "retry_after":
                 pause = min(decision.delay, LONGEST_PAUSE)
                 decision = attrs.evolve(decision, delay=pause)
-                self._parked[_host(self._requests[item])] = now + pause
+                self._parked[place_of(self._requests[item].url)] = now + pause
             elif item not in self._refused:
                 # the retry budget is used up: this try has to stand for the outcome, or an outage would stay unseen
                 self._refused.add(item)
@@ -344,7 +349,3 @@ class MemoryFrontier:
             message=lines[0][:300],
             rule=f"{classified.rule_id}: {reason}",
         )
-
-
-def _host(request: Request) -> str:
-    return urlsplit(request.url).netloc

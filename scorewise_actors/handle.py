@@ -1,7 +1,6 @@
 """JobHandle: a running job as its submitter sees it."""
 
 import asyncio
-import re
 import threading
 import time
 from collections import Counter
@@ -14,11 +13,14 @@ from loguru import logger
 from scorewise_actors import ledger
 from scorewise_actors.actors.checkpoint import NotRecorded
 from scorewise_actors.actors.scrape import cancel_pages
+from scorewise_actors.board import JobBoard
 from scorewise_actors.checkpoints.values import decode, encode
+from scorewise_actors.durable_results import DurableResults
 from scorewise_actors.errors import ExitCode, JobFailedError
-from scorewise_actors.job import JobReport, Progress, Request, Verdict
+from scorewise_actors.job import JobReport, Progress, Request, Verdict, check_requests
 from scorewise_actors.messages import AddRequests, CloseInput, Drain
-from scorewise_actors.plan import DurableResults, JobBoard, JobPlan
+from scorewise_actors.plan import JobPlan
+from scorewise_actors.roles import role_of
 from scorewise_actors.tree import job_spec
 from supervisors.events import Event, Restarting
 from supervisors.future import ReplyFuture
@@ -99,6 +101,7 @@ class JobHandle:
         Raises ``ConfigurationError`` or ``CheckpointNotSerializable`` for a bad one (none is added then) and
         ``JobFailedError`` if the job has ended.
         """
+        check_requests(requests)
         batch = tuple(Request.of(request) for request in requests)
         for request in batch:
             encode(dict(request.user_data))
@@ -119,7 +122,7 @@ class JobHandle:
 
     def close_input(self) -> None:
         """No more items will be added from outside: the job completes when nothing is left."""
-        self._board.input_closed.set()
+        self._board.end.input_closed.set()
         self._runtime.ref(self._plan.frontier).tell(CloseInput())
 
     # ------------------------------------------------------------------------------------------------------ results
@@ -163,14 +166,14 @@ class JobHandle:
 
     def drain(self, reason: str = "asked to stop") -> None:
         """Hand out nothing more; the job ends as interrupted when the pages in hand are done. Returns at once."""
-        self._board.draining = reason
+        self._board.end.draining = reason
         self._runtime.ref(self._plan.frontier).tell(Drain("interrupted", reason))
 
     def stop(self, reason: str = "asked to stop") -> JobReport:
         """Drain, and after ``drain_timeout`` stop the tree whatever is in hand; blocks until it has ended."""
         self.drain(reason)
         if not self._down_within(self._plan.config.drain_timeout):
-            self._board.decide(Verdict("interrupted", reason=reason))
+            self._board.end.decide(Verdict("interrupted", reason=reason))
             terminate_child(self._runtime.ref(self._plan.system), self._plan.name)
             cancel_pages(self._runtime, self._plan.path, reason)
         return self.wait()
@@ -210,13 +213,13 @@ class JobHandle:
     def system_stops(self, reason: str) -> None:
         """The whole system is being stopped: a job that runs ends as interrupted."""
         if not self.ended:
-            self._board.decide(Verdict("interrupted", reason=reason))
+            self._board.end.decide(Verdict("interrupted", reason=reason))
 
     def _hear(self, signal: Signal) -> None:
         if isinstance(signal, Down):
             self._seconds = time.monotonic() - self._board.began
             if signal.reason.abnormal:
-                self._board.decide(Verdict("failed", signal.reason.kind.value, str(signal.reason.root)))
+                self._board.end.decide(Verdict("failed", signal.reason.kind.value, str(signal.reason.root)))
             self._unsubscribe()
             self._board.results.close()
             self._down.offer(signal.reason)
@@ -224,7 +227,7 @@ class JobHandle:
     def _count(self, event: Event) -> None:
         if isinstance(event, Restarting) and event.path.startswith(f"{self._plan.path}/"):
             with self._lock:
-                self._restarts[_role(event.path)] += 1
+                self._restarts[role_of(event.path)] += 1
 
     def _down_within(self, seconds: float) -> bool:
         try:
@@ -234,14 +237,14 @@ class JobHandle:
         return True
 
     def _end_text(self) -> str:
-        verdict = self._board.verdict
+        verdict = self._board.end.verdict
         return verdict.reason or verdict.outcome if verdict is not None else "its tree gave up"
 
     def _report(self) -> JobReport:
         state, _ = self._plan.store.read(self.job_id)
         counted = ledger.audit(state)
         progress = self._board.progress
-        verdict = self._board.verdict or Verdict("interrupted", reason="its tree was stopped")
+        verdict = self._board.end.verdict or Verdict("interrupted", reason="its tree was stopped")
         pending = len(counted.pending)
         # what a completed job left undone, or was acknowledged and is not in the journal, is lost
         lost = counted.unknown + max(0, self._acknowledged - counted.enqueued)
@@ -282,7 +285,3 @@ def values_of(outcomes: Iterable[list[Any]]) -> Iterator[Any]:
         if status == ledger.DONE:
             for text in content:
                 yield decode(text.encode("utf-8", "surrogatepass"))
-
-
-def _role(path: str) -> str:
-    return re.sub(r"-\d+$", "", path.rsplit("/", 1)[1])

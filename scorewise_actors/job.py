@@ -1,30 +1,21 @@
 """What a user of the library handles: requests, the context of one page, progress and the report of a job."""
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
+from policies import validation
 from scorewise_actors.checkpoints.values import encode
 from scorewise_actors.errors import ConfigurationError, ExitCode
+from scorewise_actors.page_url import canonical_url, check_url
 
 if TYPE_CHECKING:
     from loguru import Logger
     from playwright.async_api import Page
 
-_SCHEMES = ("http", "https", "file", "data", "chrome")
-
-
-def canonical_url(url: str) -> str:
-    """The URL that identifies a page: scheme and host in lower case, default port and fragment dropped."""
-    parts = urlsplit(url)
-    host = parts.netloc.lower()
-    for scheme, port in (("http", ":80"), ("https", ":443")):
-        if parts.scheme.lower() == scheme:
-            host = host.removesuffix(port)
-    return urlunsplit((parts.scheme.lower(), host, parts.path or "/", parts.query, ""))
+_ANY_URL = "data:,"
 
 
 def check_job_id(job_id: Any) -> None:
@@ -44,34 +35,23 @@ class Request:
     user_data: Mapping[str, Any] = attrs.field(factory=dict, converter=dict)
     """Plain values (checked when the request is recorded) that come back in ``context.request``."""
     unique_key: str = attrs.field(default="")
-    """Identity of the item; the canonical URL unless given."""
-    max_retries: int | None = attrs.field(default=None)
+    """Identity of the item; unless given, what ``page_url.canonical_url`` makes of the URL."""
+    max_retries: int | None = attrs.field(
+        default=None, validator=validation.integer(0, 99, optional=True, error=ConfigurationError)
+    )
     """Tries after the first; None: as the job's retry policy says."""
 
     @url.validator
     def _check_url(self, _attribute: "attrs.Attribute[str]", value: Any) -> None:
-        if not isinstance(value, str):
-            raise ConfigurationError(f"Request.url must be a string, got {value!r}")
         try:
-            parts = urlsplit(value)
+            check_url(value)
         except ValueError as error:
-            raise ConfigurationError(f"Request.url {value!r} is no URL: {error}") from None
-        if parts.scheme.lower() not in _SCHEMES:
-            raise ConfigurationError(f"Request.url must begin with {'://, '.join(_SCHEMES[:3])}:// ..., got {value!r}")
-        if parts.scheme.lower() in ("http", "https") and not parts.hostname:
-            raise ConfigurationError(f"Request.url {value!r} names no host")
-        if any(character.isspace() for character in value):
-            raise ConfigurationError(f"Request.url {value!r} contains white space; percent-encode it")
+            raise ConfigurationError(f"Request.url {error}") from None
 
     @label.validator
     def _check_label(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
         if value is not None and not isinstance(value, str):
             raise ConfigurationError(f"Request.label must be a string or None, got {value!r}")
-
-    @max_retries.validator
-    def _check_max_retries(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100):
-            raise ConfigurationError(f"Request.max_retries must be a whole number from 0 to 100 or None, got {value!r}")
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.unique_key, str):
@@ -94,13 +74,29 @@ class Request:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Request":
-        """The mirror of ``to_json``."""
+        """The mirror of ``to_json``. Raises ``ConfigurationError`` for a bad field, ``TypeError`` for a strange one."""
         return cls(**fields)
+
+    @classmethod
+    def recorded(cls, fields: Mapping[str, Any]) -> "Request":
+        """``from_json`` for what a journal holds: its URL passed the rules of its time, and stays what it was."""
+        url, unique_key = fields["url"], fields.get("unique_key") or canonical_url(fields["url"])
+        request = cls(**{**fields, "url": _ANY_URL, "unique_key": unique_key})
+        object.__setattr__(request, "url", url)
+        return request
 
     @classmethod
     def of(cls, value: "Request | str") -> "Request":
         """A request from itself or from a URL."""
         return value if isinstance(value, Request) else cls(value)
+
+
+def check_requests(requests: Any) -> None:
+    """Raise ``ConfigurationError`` for what is no iterable of requests, or is a single one."""
+    if isinstance(requests, (str, bytes, Request, Mapping)):
+        raise ConfigurationError(f"requests must be a list of requests or URLs, got one: {requests!r}; write [...]")
+    if not isinstance(requests, (Iterable, AsyncIterable)):
+        raise ConfigurationError(f"requests must be a list, or another iterable, of requests or URLs, got {requests!r}")
 
 
 class ScrapeContext:
@@ -131,13 +127,16 @@ class ScrapeContext:
 
     async def add_requests(self, requests: Iterable[Request | str]) -> None:
         """Add pages to the job; those that it knows already are left out. Raises ``ConfigurationError``."""
+        check_requests(requests)
         for value in requests:
             request = Request.of(value)
             encode(dict(request.user_data))
             self._found.append(request)
 
 
-Handler = Callable[[ScrapeContext], Awaitable[Any]]
+Handler = Callable[[ScrapeContext], Awaitable[Any] | AsyncIterator[Any]]
+"""An async function of the context, or an async generator function. A dict or a list of dicts that it returns or yields
+is recorded as by ``push_data``."""
 
 
 @attrs.frozen

@@ -128,7 +128,7 @@ def audit(state: Mapping[str, Any]) -> Ledger:
 
 def requests_of(state: Mapping[str, Any]) -> list[Request]:
     """All items, in order."""
-    return [Request.from_json(fields) for fields in state.get("requests", ())]
+    return [Request.recorded(fields) for fields in state.get("requests", ())]
 
 
 def tries_of(state: Mapping[str, Any]) -> dict[int, Tries]:

@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from itertools import islice
 from typing import Any, Self
 
 import attrs
@@ -13,24 +12,30 @@ from loguru import logger
 from scorewise_actors.actors.browser import BrowserActor
 from scorewise_actors.actors.driver import DriverActor
 from scorewise_actors.actors.scrape import cancel_pages
+from scorewise_actors.board import JobBoard
 from scorewise_actors.browser.executables import find_executable
-from scorewise_actors.browser.profiles import sweep_profiles
+from scorewise_actors.browser.homes import await_burials, sweep_homes
 from scorewise_actors.checkpoints import CheckpointStore, load_keys
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.handle import JobHandle
 from scorewise_actors.handlers import check_handler
-from scorewise_actors.job import Handler, JobReport, Request, check_job_id
-from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.job import Handler, JobReport, Request, check_job_id, check_requests
+from scorewise_actors.plan import JobPlan
+from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
 
 _CANCEL_AGAIN = 0.25
+_BURIALS = 10.0
+"""Seconds that the files of drivers which had to be killed are waited for to be removed."""
 _OF_THE_SYSTEM = frozenset(("storage_path", "key", "encrypt", "thresholds", "monitor_interval"))
 """Settings that all jobs of a system share."""
 _BATCH = 500
 """Requests that are recorded together when a job is given many."""
+_LONGEST_GATHERING = 1.0
+"""Seconds after which fewer are recorded, so that a slow source of requests does not keep the browsers waiting."""
 
 Requests = Iterable[Request | str] | AsyncIterable[Request | str]
 
@@ -60,6 +65,8 @@ class ActorSystem:
         keys = load_keys(self.config.key, self.config.storage_path) if self.config.encrypt else None
         self.store = CheckpointStore(self.config.storage_path, keys)
         self.runtime: Runtime | None = None
+        self.resilience = SystemTree(lambda: self.runtime)
+        """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
         self._jobs: dict[str, JobHandle] = {}
 
     # ------------------------------------------------------------------------------------------------ life cycle
@@ -67,9 +74,9 @@ class ActorSystem:
     def start(self) -> Self:
         """Start the tree; blocks for a moment."""
         if self.runtime is None:
-            sweep_profiles()
+            sweep_homes()
             runtime = Runtime("system")
-            runtime.start(Supervisor(system_spec(self.config)))
+            runtime.start(Supervisor(system_spec(self.config, self.resilience.memory, self.resilience.events)))
             self.runtime = runtime
         return self
 
@@ -80,6 +87,7 @@ class ActorSystem:
             self._interrupt_jobs("the system was stopped")
             if not runtime.stop(timeout):
                 logger.error("the tree did not end within {} s: {}", timeout, runtime.zombies())
+            await_burials(_BURIALS)
 
     def kill(self, timeout: float = 5.0) -> bool:
         """End now: kill drivers and browsers, cancel handlers, close the journals. What was acknowledged is recorded.
@@ -99,6 +107,7 @@ class ActorSystem:
         while stopping.is_alive() and time.monotonic() < until:
             cancel_pages(runtime, runtime.name, "killed")  # again and again: a scraper may have been restarted since
             stopping.join(_CANCEL_AGAIN)
+        await_burials(max(_CANCEL_AGAIN, until - time.monotonic()))
         return runtime.ended.done()
 
     def _interrupt_jobs(self, reason: str) -> None:
@@ -156,7 +165,12 @@ class ActorSystem:
     async def submit(
         self, job_id: str, requests: Requests, handler: Handler, *, purge: bool = False, **settings: Any
     ) -> "JobHandle":
-        """Start a job and hand it its requests; returns as soon as they are recorded. See ``open_job``."""
+        """Start a job and hand it its requests; returns as soon as they are recorded. See ``open_job``.
+
+        Requests that are no async iterable are read in another thread, so that a slow generator does not block the
+        loop: one that uses what belongs to a thread (an ``sqlite3`` connection) must be given as a list.
+        """
+        check_requests(requests)
         opening = asyncio.ensure_future(asyncio.to_thread(self.open_job, job_id, handler, purge=purge, **settings))
         try:
             handle = await asyncio.shield(opening)
@@ -187,6 +201,7 @@ class ActorSystem:
         self, job_id: str, requests: Iterable[Request | str], handler: Handler, *, purge: bool = False, **settings: Any
     ) -> JobReport:
         """``run`` for programs without an event loop."""
+        check_requests(requests)
         handle = self.open_job(job_id, handler, purge=purge, **settings)
         try:
             for batch in _batches(requests):
@@ -200,13 +215,14 @@ class ActorSystem:
 
 def _batches(requests: Iterable[Request | str]) -> Iterator[list[Request | str]]:
     left = iter(requests)
-    while batch := list(islice(left, _BATCH)):
+    while batch := _batch(left):
         yield batch
 
 
 async def _batches_async(requests: Requests) -> AsyncIterator[list[Request | str]]:
     if not isinstance(requests, AsyncIterable):
-        for batch in _batches(requests):
+        left = iter(requests)
+        while batch := await asyncio.to_thread(_batch, left):
             yield batch
         return
     gathered: list[Request | str] = []
@@ -217,3 +233,14 @@ async def _batches_async(requests: Requests) -> AsyncIterator[list[Request | str
             gathered = []
     if gathered:
         yield gathered
+
+
+def _batch(left: Iterator[Request | str]) -> list[Request | str]:
+    """The next requests, fewer than a batch if the iterator is slow: what is there is not kept waiting."""
+    until = time.monotonic() + _LONGEST_GATHERING
+    batch = []
+    for request in left:
+        batch.append(request)
+        if len(batch) == _BATCH or time.monotonic() >= until:
+            break
+    return batch

@@ -2,6 +2,10 @@
 
     system                              one_for_one
     ├─ monitor        MonitorActor      permanent
+    ├─ resilience                       one_for_one: behind the managers of the resilience API
+    │  ├─ retries     RetryDesk         permanent: policies, budgets, slots of later tries
+    │  ├─ aborts      AbortJudges       permanent: judges any job by any policy
+    │  └─ failures    FailureLedger     permanent: what failed, per job
     └─ job:<id>                         rest_for_one, any significant child ends it; temporary
        ├─ checkpoint  CheckpointActor   permanent
        ├─ frontier    FrontierActor     transient, significant: ends normally when the work is done
@@ -21,25 +25,52 @@ them, the frontier after it, and the final checkpoint is written last, with ever
 import math
 
 from policies.restart import Intensity, RestartPolicy, RestartType, Strategy
+from scorewise_actors.actors.abort_judges import AbortJudges
 from scorewise_actors.actors.browser import BrowserActor
 from scorewise_actors.actors.checkpoint import CheckpointActor
 from scorewise_actors.actors.driver import DriverActor
+from scorewise_actors.actors.failure_ledger import FailureLedger
 from scorewise_actors.actors.frontier import FrontierActor
 from scorewise_actors.actors.judge import AbortJudgeActor
 from scorewise_actors.actors.monitor import MonitorActor
+from scorewise_actors.actors.retry_desk import RetryDesk
 from scorewise_actors.actors.scrape import ScrapeActor
+from scorewise_actors.board import JobBoard
 from scorewise_actors.config import SystemConfig
-from scorewise_actors.plan import BrowserCell, DriverCell, JobBoard, JobPlan
+from scorewise_actors.events import EventHub
+from scorewise_actors.plan import BrowserCell, DriverCell, JobPlan
+from scorewise_actors.resilience_memory import ResilienceMemory
 from supervisors.spec import AutoShutdown, ChildKind, ChildSpec, Ladder, SupervisorSpec
 from supervisors.supervisor import Supervisor
 
+RESILIENCE = "resilience"
+"""Id of the branch behind the managers, and name of a tree that is nothing else."""
 START_TIMEOUT = 120.0
 """Seconds until a driver or browser that does not come up counts as refused."""
 
 
-def system_spec(config: SystemConfig) -> SupervisorSpec:
+def system_spec(config: SystemConfig, memory: ResilienceMemory, events: EventHub) -> SupervisorSpec:
     """The root; jobs are added to it while it runs."""
-    return SupervisorSpec((ChildSpec("monitor", lambda: MonitorActor(config)),))
+    return SupervisorSpec(
+        (
+            ChildSpec("monitor", lambda: MonitorActor(config)),
+            _supervisor(RESILIENCE, resilience_spec(memory, events)),
+        )
+    )
+
+
+def resilience_spec(memory: ResilienceMemory, events: EventHub) -> SupervisorSpec:
+    """What is behind the managers: a branch of a system's tree, or a tree of its own for managers without a system.
+
+    One for one: what the actors know stands in ``memory``, so none depends on another's life.
+    """
+    return SupervisorSpec(
+        (
+            ChildSpec("retries", lambda: RetryDesk(events, memory.retry)),
+            ChildSpec("aborts", lambda: AbortJudges(events, memory.aborts)),
+            ChildSpec("failures", lambda: FailureLedger(events, memory.failures)),
+        )
+    )
 
 
 def job_spec(plan: JobPlan, board: JobBoard) -> ChildSpec:

@@ -38,6 +38,7 @@ from supervisors.exits import (
     end_actor,
 )
 from supervisors.future import ReplyFuture
+from supervisors.hooks import ChildHooks
 from supervisors.loop_thread import LoopThread
 from supervisors.loop_watchdog import LoopWatchdog
 from supervisors.mailbox_policy import MailboxPolicy, OnFull
@@ -57,7 +58,10 @@ from supervisors.spec import (
 )
 from supervisors.supervisor import (
     Supervisor,
+    count_children,
     delete_child,
+    get_child_spec,
+    reset_restarts,
     restart_child,
     start_child,
     terminate_child,
@@ -72,7 +76,7 @@ from supervisors.system_messages import (
     statistics,
     stop_trace,
     suspend,
-    trace,
+    trace_messages,
 )
 from supervisors.thread_actor import ThreadActor
 from supervisors.transitions import ChildInfo, SupervisorError
@@ -88,6 +92,7 @@ __all__ = [
     "AskCycleError",
     "AsyncActor",
     "AutoShutdown",
+    "ChildHooks",
     "ChildInfo",
     "ChildKind",
     "ChildSpec",
@@ -120,12 +125,15 @@ __all__ = [
     "ThreadActor",
     "Timeout",
     "check_child_specs",
+    "count_children",
     "current_actor",
     "delete_child",
     "end_actor",
+    "get_child_spec",
     "get_state",
     "glance",
     "measure",
+    "reset_restarts",
     "restart_child",
     "resume",
     "start_child",
@@ -133,6 +141,6 @@ __all__ = [
     "stop_trace",
     "suspend",
     "terminate_child",
-    "trace",
+    "trace_messages",
     "which_children",
 ]

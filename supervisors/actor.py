@@ -521,7 +521,8 @@ class Actor(pykka.Actor):
             return
         try:
             self.actor_stopped.set()
-            pykka.ActorRegistry.unregister(self.actor_ref)
+            if self._runtime is None or self._runtime.registers(self):
+                pykka.ActorRegistry.unregister(self.actor_ref)
             self._let_go()
             self.mailbox.close()
             if reason.kind is ExitKind.ABANDONED:

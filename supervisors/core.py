@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from supervisors.core_draft import PLAN_TIMER, Draft, child_timer
-from supervisors.core_requests import delete_child, restart_child, start_child, terminate_child
+from supervisors.core_requests import delete_child, reset_restarts, restart_child, start_child, terminate_child
 from supervisors.core_restarts import fail
 from supervisors.core_state import Child, Phase, Status, SupervisorState
 from supervisors.events import Ended, StartRefused
@@ -31,6 +31,7 @@ from supervisors.transitions import (
     CoreEvent,
     DeleteChild,
     Init,
+    ResetRestarts,
     RestartChild,
     SetTimer,
     StartChild,
@@ -132,6 +133,7 @@ def _on_refused(draft: Draft, event: ChildRefused) -> None:
     if child.status is Status.STARTING:
         _refused(draft, child, event.reason)
     else:
+        draft.leak(child, event.reason)
         draft.settle(child)
 
 
@@ -167,6 +169,7 @@ def _on_down(draft: Draft, event: ChildDown) -> None:
         return
     draft.report(Ended(draft.child_path(child), event.reason, expected=child.status is Status.STOPPING))
     if child.status is not Status.UP:
+        draft.leak(child, event.reason)
         draft.settle(child)
     elif draft.phase is Phase.INIT:
         draft.put(attrs.evolve(child, status=Status.FALLEN, failed=event.reason))
@@ -234,4 +237,5 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     TerminateChild: terminate_child,
     RestartChild: restart_child,
     DeleteChild: delete_child,
+    ResetRestarts: reset_restarts,
 }

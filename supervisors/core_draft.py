@@ -13,7 +13,7 @@ import attrs
 
 from policies.restart import RestartType
 from supervisors.core_state import Child, Phase, Plan, Status, SupervisorState, forgets
-from supervisors.events import Event
+from supervisors.events import Event, Leaked
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.transitions import (
     CancelTimer,
@@ -58,6 +58,7 @@ class Draft:
         self._changed: dict[str, Child | None] = {}
         self._exit = state.exit
         self._init_failed = state.init_failed
+        self._leaked = state.leaked
         self._next_attempt = state.next_attempt
         self._next_position = state.next_position
 
@@ -74,6 +75,7 @@ class Draft:
             self.fallen,
             self._exit,
             self._init_failed,
+            self._leaked,
             self._next_attempt,
             self._next_position,
         )
@@ -136,7 +138,9 @@ class Draft:
     def enqueue(self, child: Child) -> None:
         """Start a child that is down: now, or in its place within the plan under way."""
         child = self.put(attrs.evolve(child, status=Status.QUEUED))
-        if self.plan is not None:
+        if self.plan is not None and child.position == self._next_position - 1:
+            self.plan = attrs.evolve(self.plan, starts=(*self.plan.starts, child.id))
+        elif self.plan is not None:
             self.plan = attrs.evolve(self.plan, starts=_coming(self.ordered()), started=0)
         elif self.phase is not Phase.NEW:  # before Init everything waits for it
             self.start(child)
@@ -177,7 +181,7 @@ class Draft:
         """Replace the plan: stop the living ones of ``members`` (in start order), then start all that are to come back.
 
         A plan that was still to begin its starts hands on its due time if that is later (EEP-28 draft: a group waits
-        the longest of its delays). The children of a pool are told to stop all at once.
+        the longest of its delays). Children that stop together are told so all at once.
         """
         if self.plan is not None and self.plan.due is not None:
             due = self.plan.due if due is None else max(due, self.plan.due)
@@ -185,7 +189,7 @@ class Draft:
         stops = [child for child in members if child.status in (Status.CONDEMNED, Status.STOPPING)]
         stops.reverse()
         self.plan = Plan(tuple(child.id for child in stops), _coming(self.ordered()), due, why)
-        if self.spec.pool:
+        if self.spec.stops_together:
             for child in stops:
                 if child.status is Status.CONDEMNED:
                     self.stop(child, why)
@@ -209,6 +213,12 @@ class Draft:
             self.commands.append(InitDone())
         elif self.phase is Phase.STOPPING:
             self._finish()
+
+    def leak(self, child: Child, reason: ExitReason) -> None:
+        """Remember who would not stop while the supervisor ends: this child, or those below it."""
+        if self.phase is Phase.STOPPING:
+            itself = (self.child_path(child),) if reason.kind is ExitKind.ABANDONED else ()
+            self._leaked = (*self._leaked, *itself, *reason.leaked)
 
     def end(self, reason: ExitReason, *, init_failed: bool = False) -> None:
         """Stop all children in reverse start order, then exit with ``reason``. An end that has begun keeps its own."""
@@ -267,6 +277,9 @@ class Draft:
     def _finish(self) -> None:
         self.phase = Phase.ENDED
         reason = self._exit or ExitReason(ExitKind.SHUTDOWN)
+        if self._leaked:
+            reason = attrs.evolve(reason, leaked=self._leaked)
+            self.report(Leaked(self.path, self._leaked))
         if self._init_failed:
             self.commands.append(InitFailed(reason))
         self.commands.append(Exit(reason))

@@ -3,9 +3,9 @@
 import attrs
 
 from policies.restart import RestartAction, RestartState, RestartType, Strategy
+from policies.restart_window import RestartWindow
 from supervisors.core_draft import Draft, child_timer
 from supervisors.core_state import Child, Status
-from supervisors.core_window import RestartWindow
 from supervisors.events import GaveUp, Restarting
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.spec import GiveUp
@@ -18,16 +18,15 @@ def fail(draft: Draft, child: Child, reason: ExitReason) -> None:
     The restart is counted when the failure is handled, once for the whole group. A refused start counts as well, unless
     it had been delayed (its due time still stands): it grows the streak and the delay, but uses up no intensity.
     """
-    policy = draft.spec.restarts
-    exceeded = False
-    if child.due is None:
-        draft.window, exceeded = draft.window.record(policy.intensity, draft.now)
-    history, decision = policy.decide(child.history, draft.now, draft.rng, count=False)  # the window is counted above
-    if exceeded or decision.action is RestartAction.GIVE_UP:
-        _give_up(draft, child, "intensity" if exceeded else decision.reason, reason)
+    history = attrs.evolve(child.history, times=draft.window)
+    history, decision = draft.spec.restarts.decide(history, draft.now, draft.rng, count=child.due is None)
+    draft.window = history.times
+    child = attrs.evolve(child, history=attrs.evolve(history, times=RestartWindow()))
+    if decision.action is RestartAction.GIVE_UP:
+        _give_up(draft, child, decision.reason, reason)
         return
     due = draft.now + decision.delay if decision.delay > 0 else None
-    child = attrs.evolve(child, status=Status.QUEUED, failed=reason, due=due, history=history)
+    child = attrs.evolve(child, status=Status.QUEUED, failed=reason, due=due)
     alone = draft.spec.strategy is Strategy.ONE_FOR_ONE
     group = (child.id,) if alone else draft.spec.strategy.affected([row.id for row in draft.ordered()], child.id)
     draft.report(Restarting(draft.child_path(child), decision.delay, group, reason))
@@ -46,18 +45,20 @@ def _restart_alone(draft: Draft, child: Child) -> None:
 
 
 def _restart_group(draft: Draft, failed: Child, group: tuple[str, ...]) -> None:
-    """Stop what the strategy affects, then start it again with the failed child, in order.
+    """Stop what the strategy affects, then start it again with the failed child, in order and after its delay.
 
     Every child of the group comes back but the temporary ones: also those that were terminated by hand, and transient
     ones that had ended normally.
     """
     draft.put(failed)
     others = [draft.get(name) for name in group if name != failed.id]
-    members = [_called_back(draft, child) for child in others if child is not None]
+    members = [_called_back(draft, child, failed.due) for child in others if child is not None]
     draft.open_plan(members, f"restarts with {failed.id!r}", failed.due)
 
 
-def _called_back(draft: Draft, child: Child) -> Child:
+def _called_back(draft: Draft, child: Child, due: float | None) -> Child:
+    if due is not None:
+        child = attrs.evolve(child, due=due)  # its start is a delayed one, too: a refusal uses up no intensity
     if child.status.alive:
         return draft.condemn(child, comes_back=True)
     if child.spec.restart is RestartType.TEMPORARY:
@@ -72,7 +73,7 @@ def _give_up(draft: Draft, child: Child, rule: str, reason: ExitReason) -> None:
 
     Deviates from OTP, where giving up looks like a normal ``shutdown`` and a transient supervisor silently stays down.
     """
-    restarts = draft.window.times(draft.spec.restarts.intensity, draft.now)
+    restarts = draft.spec.restarts.intensity.counted(draft.window, draft.now)
     draft.report(GaveUp(draft.path, child.id, rule, reason, restarts))
     if draft.spec.on_give_up is GiveUp.PAUSE:
         _pause(draft, attrs.evolve(child, status=Status.QUEUED, failed=reason))

@@ -9,8 +9,8 @@ from operator import attrgetter
 import attrs
 
 from policies.restart import RestartState, RestartType
+from policies.restart_window import RestartWindow
 from supervisors.core_table import Table
-from supervisors.core_window import RestartWindow
 from supervisors.exits import ExitReason
 from supervisors.spec import ChildKind, ChildSpec, SupervisorSpec
 from supervisors.transitions import ChildInfo, RestartChild, StartChild, SupervisorError
@@ -133,6 +133,8 @@ class SupervisorState:
     """Why the supervisor ends, from ``STOPPING`` on."""
     init_failed: bool = False
     """A first child refused: the exit is announced by ``InitFailed``."""
+    leaked: tuple[str, ...] = ()
+    """Paths of those that would not stop while the supervisor ended."""
     next_attempt: int = 1
     next_position: int = 0
 

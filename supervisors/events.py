@@ -83,13 +83,25 @@ class GaveUp(Event):
     kind: ClassVar[str] = "gave_up"
     child: str
     rule: str
-    """``intensity`` or ``streak``."""
+    """``intensity``, ``uptime`` or ``streak``."""
     reason: ExitReason
     restarts: tuple[float, ...]
     """Times of the restarts in the window, monotonic seconds."""
 
     def __str__(self) -> str:
         return f"{self.path} gave up on {self.child} ({self.rule}): {self.reason}"
+
+
+@attrs.frozen
+class Leaked(Event):
+    """A supervisor ends, and these below it would not stop: they were abandoned, their threads may live on."""
+
+    kind: ClassVar[str] = "leaked"
+    children: tuple[str, ...]
+    """Their paths."""
+
+    def __str__(self) -> str:
+        return f"{self.path} ends, but these would not stop: {', '.join(self.children)}"
 
 
 @attrs.frozen

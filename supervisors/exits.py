@@ -1,14 +1,15 @@
 """Why an actor ended: exit reasons as values.
 
 An exit reason never holds the live exception: its frames would pin pages, buffers and whole browsers in memory.
-It keeps what people and supervisors need: a kind, a sentence, the error's type and text, and the formatted traceback.
+It keeps what people and supervisors need: a kind, a sentence, the error's type and text, and the traceback's text.
 """
 
 import enum
-import traceback
 from typing import Any, NoReturn
 
 import attrs
+
+from supervisors.trace import Trace
 
 
 class ExitKind(enum.Enum):
@@ -43,11 +44,18 @@ class ExitReason:
     """One sentence for people."""
     error_type: str = ""
     error_text: str = ""
-    traceback: str = attrs.field(default="", repr=False)
+    _trace: str | Trace = attrs.field(default="", alias="traceback", repr=False, eq=str)
     cause: "ExitReason | None" = None
     """The reason further down the tree: what made a supervisor give up."""
     value: Any = None
     """What a normally ended actor leaves behind, for example the verdict of a judge."""
+    leaked: tuple[str, ...] = ()
+    """Paths below a supervisor that would not stop when it ended: they were abandoned, their threads may live on."""
+
+    @property
+    def traceback(self) -> str:
+        """Where the error came from, as formatted text; empty if there was none."""
+        return str(self._trace)
 
     @property
     def abnormal(self) -> bool:
@@ -68,19 +76,21 @@ class ExitReason:
             parts.append(self.detail)
         if self.error_type:
             parts.append(f"{self.error_type}: {self.error_text}" if self.error_text else self.error_type)
+        if self.leaked:
+            parts.append(f"would not stop: {', '.join(self.leaked)}")
         if self.cause is not None:
             parts.append(f"caused by {self.cause}")
         return ": ".join(parts)
 
     @classmethod
     def of(cls, kind: ExitKind, error: BaseException, detail: str = "") -> "ExitReason":
-        """The reason made from a live exception; its traceback is formatted, then let go."""
+        """The reason made from a live exception, which is let go: files, lines and names are kept, but no frame."""
         return cls(
             kind,
             detail,
             error_type=type(error).__name__,
             error_text=_first_line(error),
-            traceback="".join(traceback.format_exception(error)),
+            traceback=Trace(error),
         )
 
 

@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import os
 import threading
-import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,6 +12,7 @@ import pykka
 from loguru import logger
 
 from supervisors.actor import Actor
+from supervisors.clock import SYSTEM_CLOCK, Clock
 from supervisors.events import DeadLetter, Event, ManyZombies
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
@@ -21,7 +21,6 @@ from supervisors.names import Names
 from supervisors.ref import Ref
 from supervisors.signals import Down, Ready, Signal
 from supervisors.spec import Ladder
-from supervisors.timer import TimerThread
 
 _EXIT_DEADLINE = 10.0
 """Seconds that a tree still running at interpreter exit is given to stop."""
@@ -38,10 +37,11 @@ _telling = threading.local()
 class Runtime:
     """One tree of actors. All methods may be called from any thread.
 
-    Independent of other runtimes in the process: names, events and the end are this runtime's own.
+    Independent of other runtimes in the process: names, events and the end are this runtime's own. ``clock`` is for
+    tests, see ``supervisors.testing.FakeClock``.
     """
 
-    def __init__(self, name: str = "system", *, max_zombies: int = 8) -> None:
+    def __init__(self, name: str = "system", clock: Clock = SYSTEM_CLOCK, *, max_zombies: int = 8) -> None:
         if isinstance(max_zombies, bool) or not isinstance(max_zombies, int) or max_zombies < 0:
             raise ValueError(f"Runtime.max_zombies must be a whole number of at least 0, got {max_zombies!r}")
         self.name = name
@@ -49,7 +49,8 @@ class Runtime:
         """More abandoned actors than this, and ``ManyZombies`` is announced."""
         self.names = Names()
         """Short names for places in this tree."""
-        self.timer = TimerThread(f"{name} timer")
+        self.clock = clock
+        self.timer = clock.timers(f"{name} timer")
         self.dead_letters: Counter[str] = Counter()
         """Messages that nobody handled, by target path."""
         self.late_messages: Counter[str] = Counter()
@@ -89,7 +90,7 @@ class Runtime:
         root.monitor(hear)
         self._root = root
         self.launch(root, self.name)
-        ready.get(timeout=timeout)
+        self._wait(ready, timeout)
         return ref
 
     @property
@@ -105,11 +106,15 @@ class Runtime:
         if root is not None:
             root.request_stop(reason)
             with contextlib.suppress(pykka.Timeout):
-                self._root_down.get(timeout=timeout)
+                self._wait(self._root_down, timeout)
             if not self._root_down.done():
                 return False
         self.close()
         return True
+
+    def _wait(self, future: ReplyFuture, timeout: float) -> None:
+        """Where the caller of ``start`` and ``stop`` waits; a runtime for tests turns its clock meanwhile."""
+        future.get(timeout=timeout)
 
     def close(self) -> None:
         """End the timer, and forget the names, once the tree has ended."""
@@ -121,16 +126,23 @@ class Runtime:
         """Give the actor its path and start it. What goes wrong becomes its exit reason."""
         actor.bind(self, path)
         self.ref(path).point_to(actor)
-        pykka.ActorRegistry.register(actor.actor_ref)
+        if self.registers(actor):
+            pykka.ActorRegistry.register(actor.actor_ref)
         try:
             actor._start_actor_loop()
         except Exception as error:  # noqa: BLE001 - no thread to be had, loop gone: a refused start
             actor._finish(ExitReason.of(ExitKind.START_FAILED, error))
 
+    def registers(self, actor: Actor) -> bool:
+        """True for the root, the only one that Pykka's registry knows: ``stop_all`` ends the tree through it, in order.
+        With all actors in it each end would search a list of all, and supervisors would restart what it stops.
+        """
+        return actor is self._root
+
     def kill(self, actor: Actor, ladder: Ladder, reason: ExitReason) -> None:
         """Run the kill ladder on an actor; returns at once."""
         if self._deadline is not None:
-            ladder = ladder.within(max(0.0, self._deadline - time.monotonic()) / _SHARE)
+            ladder = ladder.within(max(0.0, self._deadline - self.clock.monotonic()) / _SHARE)
         LadderRun(self, actor, ladder, reason).begin()
 
     # -------------------------------------------------------------------------------------------------- names
@@ -246,7 +258,7 @@ _open_runtimes: "weakref.WeakSet[Runtime]" = weakref.WeakSet()
 def _stop_all() -> None:
     """Actors run in daemon threads: without this their stop hooks would not run when the interpreter exits."""
     for runtime in list(_open_runtimes):
-        runtime._deadline = time.monotonic() + _EXIT_DEADLINE
+        runtime._deadline = runtime.clock.monotonic() + _EXIT_DEADLINE
         runtime.stop(_EXIT_DEADLINE)
 
 

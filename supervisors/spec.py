@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from policies.restart import RestartPolicy, RestartType, Strategy
+from supervisors.hooks import ChildHooks
 from supervisors.mailbox_policy import MailboxPolicy
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor
+    from supervisors.events import GaveUp
 
 
 class AutoShutdown(enum.Enum):
@@ -42,6 +44,14 @@ def _seconds(instance: object, attribute: "attrs.Attribute[Any]", value: Any) ->
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
         raise ValueError(
             f"{type(instance).__name__}.{attribute.name} must be a number of seconds of at least 0, got {value!r}"
+        )
+
+
+def _finite_seconds(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    _seconds(instance, attribute, value)
+    if math.isinf(value):
+        raise ValueError(
+            f"{type(instance).__name__}.{attribute.name} must be a finite number of seconds, got {value!r}"
         )
 
 
@@ -119,6 +129,9 @@ class ChildSpec:
     def _start_timeout(self) -> float:
         return math.inf if self.kind is ChildKind.SUPERVISOR else 60.0
 
+    hooks: ChildHooks = attrs.field(factory=ChildHooks, validator=attrs.validators.instance_of(ChildHooks))
+    """What to call in its life."""
+
     @id.validator
     def _check_id(self, _attribute: "attrs.Attribute[str]", value: Any) -> None:
         if not isinstance(value, str) or not value or "/" in value:
@@ -157,8 +170,18 @@ class SupervisorSpec:
     """Limit and delay of restarts. The window is the supervisor's; backoff and streak are each child's."""
     auto_shutdown: AutoShutdown = attrs.field(default=AutoShutdown.NEVER, validator=_member(AutoShutdown))
     on_give_up: GiveUp = attrs.field(default=GiveUp.END, validator=_member(GiveUp))
-    pause: float = attrs.field(default=60.0, validator=_seconds)
+    pause: float = attrs.field(default=60.0, validator=_finite_seconds)
     """Seconds that ``GiveUp.PAUSE`` leaves the children down."""
+    give_up_hook: "Callable[[GaveUp], object] | None" = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.is_callable())
+    )
+    """Called each time the restart limit is reached, once: with the child, its last reason and the restart times. In
+    the supervisor's thread; must be quick. One that raises is logged and changes nothing.
+    """
+    parallel_stop: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    """Stop children all at once, within the longest of their ladders, instead of one after another in reverse start
+    order. For children that do not need each other. Pools always do.
+    """
     pool: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
     """A dynamic pool: children come and go, stop in parallel, and are forgotten once terminated."""
     max_children: int | None = attrs.field(default=None)
@@ -169,6 +192,9 @@ class SupervisorSpec:
             raise ValueError(f"SupervisorSpec.max_children must be a whole number of at least 1 or None, got {value!r}")
 
     def __attrs_post_init__(self) -> None:
+        for child in self.children:
+            if not isinstance(child, ChildSpec):
+                raise ValueError(f"SupervisorSpec.children must be ChildSpec values, got {child!r}")  # noqa: TRY004
         if self.pool and self.strategy is not Strategy.ONE_FOR_ONE:
             raise ValueError(f"a pool is one_for_one, got strategy {self.strategy.name}")
         if self.pool and self.auto_shutdown is not AutoShutdown.NEVER:
@@ -176,6 +202,11 @@ class SupervisorSpec:
         if self.max_children is not None and not self.pool:
             raise ValueError("SupervisorSpec.max_children needs pool=True")
         check_child_specs(self.children, self.auto_shutdown)
+
+    @property
+    def stops_together(self) -> bool:
+        """True if children are stopped all at once."""
+        return self.pool or self.parallel_stop
 
 
 def check_child_specs(specs: Iterable[ChildSpec], auto_shutdown: AutoShutdown = AutoShutdown.NEVER) -> None:

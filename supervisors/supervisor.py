@@ -13,11 +13,14 @@ from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor
 from supervisors.core import step
-from supervisors.core_state import child_spec, initial
+from supervisors.core_state import SupervisorState, child_spec, initial
+from supervisors.core_state import count_children as count
 from supervisors.core_state import which_children as which
-from supervisors.events import Started
+from supervisors.current import current_actor
+from supervisors.events import Ended, Event, GaveUp, Restarting, Started
 from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
+from supervisors.hooks import ChildHooks, run_hook
 from supervisors.kept_mail import KeptMails
 from supervisors.mailbox import is_stop_request
 from supervisors.ref import Ref
@@ -40,12 +43,14 @@ from supervisors.transitions import (
     InitFailed,
     Reply,
     Report,
+    ResetRestarts,
     RestartChild,
     SetTimer,
     StartActor,
     StartChild,
     StopActor,
     StopRequested,
+    SupervisorError,
     TerminateChild,
     TimerFired,
 )
@@ -84,6 +89,18 @@ class _StartTimeout(Signal):
 @attrs.frozen
 class WhichChildren:
     """Ask a supervisor for its children: answers a tuple of ``ChildInfo`` in start order."""
+
+
+@attrs.frozen
+class CountChildren:
+    """Ask a supervisor how many children it has."""
+
+
+@attrs.frozen
+class GetChildSpec:
+    """Ask a supervisor for the specification of a child."""
+
+    child: str
 
 
 class Supervisor(ThreadActor):
@@ -136,12 +153,25 @@ class Supervisor(ThreadActor):
                 return None
             case WhichChildren():
                 return self.children()
-            case StartChild() | TerminateChild() | RestartChild() | DeleteChild():
+            case CountChildren():
+                return count(self._state)
+            case GetChildSpec(child):
+                return self._spec_of(child)
+            case StartChild() | TerminateChild() | RestartChild() | DeleteChild() | ResetRestarts():
                 number = next(self._numbers)
                 self._requests[number] = self.hold_reply()
                 self._feed(attrs.evolve(message, request=number))
                 return NO_REPLY
         return super().on_receive(message)
+
+    def _spec_of(self, child: str) -> Any:
+        try:
+            return child_spec(self._state, child)
+        except SupervisorError as error:
+            asker = self.hold_reply()
+            if asker is not None:
+                asker.offer(error=error)
+            return NO_REPLY
 
     def children(self) -> tuple[ChildInfo, ...]:
         """The children in start order. Any thread; a snapshot."""
@@ -180,13 +210,13 @@ class Supervisor(ThreadActor):
     # ------------------------------------------------------------------------------------- through the core
 
     def _feed(self, event: CoreEvent) -> None:
-        phase = self._state.phase
-        self._state, commands = step(self._state, event, time.monotonic(), self._random)
+        before = self._state
+        self._state, commands = step(before, event, self.runtime.clock.monotonic(), self._random)
         for command in commands:
-            self._carry_out(command)
-        self._mails.settle(self._state, getattr(event, "child", None) if phase is self._state.phase else None)
+            self._carry_out(command, before)
+        self._mails.settle(self._state, getattr(event, "child", None) if before.phase is self._state.phase else None)
 
-    def _carry_out(self, command: Command) -> None:
+    def _carry_out(self, command: Command, before: SupervisorState) -> None:
         match command:
             case StartActor(spec, attempt):
                 self._start_child(spec, attempt)
@@ -204,10 +234,21 @@ class Supervisor(ThreadActor):
                     future.offer(value, error)
             case Report(event):
                 self.runtime.emit(event)
+                self._run_hooks(event, before)
             case InitDone():
                 self.announce_ready()
             case InitFailed(reason) | Exit(reason):
                 self._stop_reason = reason
+
+    def _run_hooks(self, event: Event, before: SupervisorState) -> None:
+        """Call what the user wants to be called. The child may be forgotten by now, so the state before is asked."""
+        match event:
+            case GaveUp():
+                run_hook(self.spec.give_up_hook, event)
+            case Ended() | Restarting():
+                row = before.children.get(event.path.rpartition("/")[2])
+                hooks = ChildHooks() if row is None else row.spec.hooks
+                run_hook(hooks.terminated if isinstance(event, Ended) else hooks.restarting, event)
 
     # ---------------------------------------------------------------------------------------------- children
 
@@ -244,7 +285,11 @@ class Supervisor(ThreadActor):
         if starting is not None:
             starting.cancel()
         if isinstance(news, Ready):
-            self.runtime.emit(Started(actor.path, actor.incarnation))
+            started = Started(actor.path, actor.incarnation)
+            self.runtime.emit(started)
+            row = self._state.children.get(child)
+            if row is not None:
+                run_hook(row.spec.hooks.restarted if row.times_up else row.spec.hooks.started, started)
             self._feed(ChildReady(child, attempt))
         elif isinstance(news, Down):
             del self._actors[child]
@@ -291,26 +336,72 @@ def _start_timer(child: str) -> str:
 # ------------------------------------------------------------------------------------------------ dynamic API
 
 
+# Each sends a request and returns its future, which is always answered: ``get()`` it, or await it on an event loop.
+# Errors are ``SupervisorError`` with OTP's word as ``code``, or ``pykka.ActorDeadError``, at once, if nobody is there.
+
+
 def start_child(supervisor: Ref, spec: ChildSpec) -> ReplyFuture:
-    """Add and start a child. Answers its id once it is ready; errors: ``SupervisorError`` with OTP's code."""
-    return supervisor.request(StartChild(0, spec))
+    """Add a child at the end and start it. Answers its id once it is ready, None if its start function declined.
+
+    Errors: ``already_started``, ``already_present`` (its spec is there, the child is down), ``max_children``,
+    ``refused`` (the start failed, ``reason`` says why, and the child is not kept), ``deadlock``; ``ValueError`` for a
+    spec that does not fit the supervisor.
+    """
+    return supervisor.request(StartChild(0, spec, _asker(supervisor)))
 
 
-def terminate_child(supervisor: Ref, child: str) -> ReplyFuture:
-    """Stop a child; its specification stays, unless it is temporary or of a pool."""
-    return supervisor.request(TerminateChild(0, child))
+def terminate_child(supervisor: Ref, child: str | Ref) -> ReplyFuture:
+    """Stop a child; its specification stays, unless it is temporary or of a pool. Answered when it is down; at once for
+    the child that asks for its own end. Also ends its restart loop.
+
+    The children of a pool may be named by their reference. Errors: ``not_found``, ``deadlock``.
+    """
+    if isinstance(child, Ref):
+        below = f"{supervisor.path}/"
+        name = child.path.removeprefix(below) if child.path.startswith(below) else f"/{child.path}"  # nobody's id
+        return supervisor.request(TerminateChild(0, name, _asker(supervisor), by_ref=True))
+    return supervisor.request(TerminateChild(0, child, _asker(supervisor)))
 
 
 def restart_child(supervisor: Ref, child: str) -> ReplyFuture:
-    """Start a terminated child again."""
-    return supervisor.request(RestartChild(0, child))
+    """Start a terminated child again; counts as no restart. Answers its id once it is ready, None if it declined.
+
+    Errors: ``not_found``, ``running``, ``restarting``, ``refused``, ``deadlock``, ``simple_one_for_one`` (a pool's).
+    """
+    return supervisor.request(RestartChild(0, child, _asker(supervisor)))
 
 
 def delete_child(supervisor: Ref, child: str) -> ReplyFuture:
-    """Forget a child that does not run."""
+    """Forget a child that does not run. Errors: ``not_found``, ``running``, ``restarting``, ``simple_one_for_one``."""
     return supervisor.request(DeleteChild(0, child))
+
+
+def reset_restarts(supervisor: Ref, child: str | None = None) -> ReplyFuture:
+    """Forget the failures of a child, so that its next restart is not delayed as one of a streak; without a child those
+    of all children, and the restarts the supervisor has counted. Error: ``not_found``.
+    """
+    return supervisor.request(ResetRestarts(0, child))
 
 
 def which_children(supervisor: Ref) -> ReplyFuture:
     """Ask for the children, a tuple of ``ChildInfo`` in start order."""
     return supervisor.request(WhichChildren())
+
+
+def count_children(supervisor: Ref) -> ReplyFuture:
+    """Ask for the numbers of children, a dict: ``specs``, ``active`` (alive), ``supervisors``, ``workers``."""
+    return supervisor.request(CountChildren())
+
+
+def get_child_spec(supervisor: Ref, child: str) -> ReplyFuture:
+    """Ask for the ``ChildSpec`` of a child, with its defaults filled in. Error: ``not_found``."""
+    return supervisor.request(GetChildSpec(child))
+
+
+def _asker(supervisor: Ref) -> str | None:
+    """The child of the supervisor that the calling code belongs to, or lives below."""
+    actor = current_actor()
+    below = f"{supervisor.path}/"
+    if actor is None or not actor.path.startswith(below):
+        return None
+    return actor.path.removeprefix(below).partition("/")[0]

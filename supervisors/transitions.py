@@ -80,6 +80,8 @@ class StartChild:
 
     request: int
     spec: ChildSpec
+    asker: str | None = None
+    """The child that asks, or below which the asker lives; None for everybody else. It must not wait for itself."""
 
 
 @attrs.frozen
@@ -88,6 +90,9 @@ class TerminateChild:
 
     request: int
     child: str
+    asker: str | None = None
+    by_ref: bool = False
+    """The child was named by its reference: only pools know those (OTP simple_one_for_one)."""
 
 
 @attrs.frozen
@@ -96,6 +101,7 @@ class RestartChild:
 
     request: int
     child: str
+    asker: str | None = None
 
 
 @attrs.frozen
@@ -104,6 +110,16 @@ class DeleteChild:
 
     request: int
     child: str
+
+
+@attrs.frozen
+class ResetRestarts:
+    """Dynamic API: forget the failures of a child (its streak and backoff), or with None those of all children and the
+    counted restarts of the supervisor. A restart that is due already stays due.
+    """
+
+    request: int
+    child: str | None = None
 
 
 CoreEvent = (
@@ -118,6 +134,7 @@ CoreEvent = (
     | TerminateChild
     | RestartChild
     | DeleteChild
+    | ResetRestarts
 )
 
 # -------------------------------------------------------------------------------------------------- commands
@@ -201,8 +218,9 @@ Command = StartActor | StopActor | SetTimer | CancelTimer | Reply | Report | Ini
 class SupervisorError(Exception):
     """A request of the dynamic API was refused.
 
-    ``code`` is OTP's word for it: already_started, already_present, running, restarting, not_found, max_children or
-    refused. ``reason`` is the exit reason of a start that failed.
+    ``code`` is OTP's word for it where OTP has one: already_started, already_present, running, restarting, not_found,
+    simple_one_for_one (not for the children of a pool), max_children; refused (the start failed or was called off) and
+    deadlock (the asker would wait for itself) are ours. ``reason`` is the exit reason of a start that failed.
     """
 
     def __init__(self, code: str, message: str, reason: ExitReason | None = None) -> None:

@@ -21,8 +21,7 @@ LEFTOVER_DEADLINE = 20.0
 def _nothing_is_left_behind(tmp_path_factory):
     """After the last test no process, thread of the library, listening socket or temporary file of it is left."""
     private = tmp_path_factory.mktemp("private")
-    temporary = private / "tmp"
-    temporary.mkdir()
+    temporary = Path(tempfile.mkdtemp(prefix="sw-"))  # not below pytest's: Chromium's sockets need a short path
     os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
     os.environ["SCOREWISE_CHECKPOINT_KEY_FILE"] = str(private / "checkpoint.key")
     os.environ.pop("SCOREWISE_CHECKPOINT_KEY", None)
@@ -32,6 +31,7 @@ def _nothing_is_left_behind(tmp_path_factory):
     while (left := leftovers(temporary)) and time.monotonic() < deadline:
         time.sleep(0.1)  # processes that were told to end may take a moment to be reaped
     assert not left, f"left behind by the tests: {left}"
+    temporary.rmdir()
 
 
 def leftovers(temporary: Path) -> list[str]:
@@ -39,7 +39,7 @@ def leftovers(temporary: Path) -> list[str]:
     left = [f"process {child.pid} {child.name()}" for child in _living(me.children(recursive=True))]
     left += [f"file {path}" for path in temporary.iterdir()]
     left += [f"socket {c.laddr}" for c in me.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-    left += [f"thread {t.name}" for t in threading.enumerate() if t.name.startswith(("system", "job:"))]
+    left += [f"thread {t.name}" for t in threading.enumerate() if t.name.startswith(("system", "job:", "resilience"))]
     return left
 
 

@@ -5,6 +5,7 @@ import time
 from policies.abort import AbortPolicy
 from policies.backoff import Backoff
 from policies.retry import RetryPolicy
+from scorewise_actors.roles import role_of
 from supervisors import Supervisor
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -21,7 +22,7 @@ def match_urls(site, count):
 
 def actors(system, role):
     """The live actors of a role (``browser``, ``driver``, ``scrape`` ...), in path order."""
-    refs = [ref for ref in system.runtime.refs() if ref.path.rsplit("/", 1)[-1].rstrip("0123456789-") == role]
+    refs = [ref for ref in system.runtime.refs() if role_of(ref.path) == role]
     found = [ref.actor for ref in sorted(refs, key=lambda ref: ref.path)]
     return [actor for actor in found if actor is not None and not isinstance(actor, Supervisor)]
 

@@ -7,6 +7,7 @@ import attrs
 from loguru import logger
 
 from scorewise_actors import ledger
+from scorewise_actors.board import JobBoard
 from scorewise_actors.checkpoints import CheckpointError, CheckpointStorageError, Journal
 from scorewise_actors.job import Verdict
 from scorewise_actors.messages import (
@@ -18,7 +19,7 @@ from scorewise_actors.messages import (
     StorageFailed,
     StorageTrouble,
 )
-from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.plan import JobPlan
 from supervisors.thread_actor import ThreadActor
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class CheckpointActor(ThreadActor):
         self._flush()
         journal = self._journal
         assert journal is not None
-        verdict = self._board.verdict or Verdict("interrupted")
+        verdict = self._board.end.verdict or Verdict("interrupted")
         try:
             journal.append(ledger.closing(len(journal.state["runs"]), time.time(), verdict), now_ms=_now_ms())
         except CheckpointStorageError as error:

@@ -9,6 +9,7 @@ import attrs
 from loguru import logger
 
 from policies.failures import Failure
+from scorewise_actors.board import JobBoard
 from scorewise_actors.errors import HandlerBlockedLoop
 from scorewise_actors.frontier import Frontier, MemoryFrontier, Swapped
 from scorewise_actors.job import COMPLETED, Verdict
@@ -27,7 +28,7 @@ from scorewise_actors.messages import (
     Swap,
     Throttle,
 )
-from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.plan import JobPlan
 from supervisors.actor import NO_REPLY
 from supervisors.exits import ExitKind, ExitReason, end_actor
 from supervisors.loop_watchdog import BLOCKED_LOOP
@@ -104,9 +105,9 @@ class FrontierActor(ThreadActor):
             case AddRequests(requests):
                 reply = self._add(requests)
             case CloseInput():
-                self._board.input_closed.set()
+                self._board.end.input_closed.set()
             case Drain(outcome, reason):
-                self._board.draining = reason or outcome
+                self._board.end.draining = reason or outcome
             case Throttle(limit):
                 self._limit = limit
             case StorageTrouble(error):
@@ -164,16 +165,16 @@ class FrontierActor(ThreadActor):
 
     def _ending(self) -> bool:
         """The job has been told to stop, or its end is decided: what dies now is ended on purpose."""
-        return self._board.draining is not None or self._board.verdict is not None
+        return self._board.end.begun
 
     def _settle(self) -> None:
         """After anything has changed: hand out what can be handed out, tell the world, end if all is done."""
         starved = self._feed()
         self._board.progress = self.frontier.progress()
-        if self._board.draining is not None:
+        if self._board.end.draining is not None:
             if self.frontier.leased() == 0:
-                self._end(Verdict("interrupted", reason=self._board.draining))
-        elif self._board.input_closed.is_set() and self.frontier.idle():
+                self._end(Verdict("interrupted", reason=self._board.end.draining))
+        elif self._board.end.input_closed.is_set() and self.frontier.idle():
             self._end(COMPLETED)
         self._wake_when_due(starved=starved)
 
@@ -232,7 +233,7 @@ class FrontierActor(ThreadActor):
         self.signal_at(now + _PATROL_EVERY, Timeout(_PATROL))
 
     def _end(self, verdict: Verdict) -> None:
-        end_actor(self._board.decide(verdict), verdict.outcome)
+        end_actor(self._board.end.decide(verdict), verdict.outcome)
 
 
 def _blameless(outcome: Outcome) -> Outcome:

@@ -6,6 +6,7 @@ from typing import Any
 from loguru import logger
 
 from policies.abort import AbortAction, AbortDecision, AbortState
+from scorewise_actors.board import JobBoard
 from scorewise_actors.job import Verdict
 from scorewise_actors.messages import (
     Breach,
@@ -17,7 +18,7 @@ from scorewise_actors.messages import (
     StorageFailed,
     Throttle,
 )
-from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.plan import JobPlan
 from supervisors.exits import end_actor
 from supervisors.signals import Signal, Timeout
 from supervisors.thread_actor import ThreadActor
@@ -103,7 +104,7 @@ class AbortJudgeActor(ThreadActor):
 
     def _end(self, verdict: Verdict) -> None:
         logger.error("job {} is halted ({}): {}", self._plan.job_id, verdict.rule, verdict.reason)
-        end_actor(self._board.decide(verdict), verdict.rule)
+        end_actor(self._board.end.decide(verdict), verdict.rule)
 
     def _save(self, now: float, *, at_once: bool = False) -> None:
         state, saved_at = self._saved

@@ -33,7 +33,7 @@ class MonitorActor(ThreadActor):
             self._again()
 
     def _look(self) -> None:
-        self._state, decision = self._policy.evaluate(self._state, self._sampler.sample(), time.monotonic())
+        self._state, decision = self._policy.evaluate(self._state, self._sampler.sample().readings(), time.monotonic())
         level = decision.cleanup.name.lower() if decision.cleanup is not None else "report"
         for event in decision.events:
             breached = event.kind is ThresholdEventKind.BREACHED

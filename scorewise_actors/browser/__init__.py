@@ -26,9 +26,9 @@ from scorewise_actors.browser.executables import (
 from scorewise_actors.browser.failures import diagnose, failure_facts, is_infrastructure
 from scorewise_actors.browser.gone import Gone, PidWatch, watch_pid
 from scorewise_actors.browser.guard import guard
+from scorewise_actors.browser.homes import sweep_homes
 from scorewise_actors.browser.options import BrowserOptions, Isolation
 from scorewise_actors.browser.pages import PageSlot
-from scorewise_actors.browser.profiles import sweep_profiles
 
 __all__ = [
     "Browser",
@@ -54,6 +54,6 @@ __all__ = [
     "inspect_environment",
     "install_commands",
     "is_infrastructure",
-    "sweep_profiles",
+    "sweep_homes",
     "watch_pid",
 ]

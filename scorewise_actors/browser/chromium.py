@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import inspect
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,19 @@ from playwright.async_api import BrowserType, CDPSession
 from playwright.async_api import Error as PlaywrightError
 
 from scorewise_actors.browser.driver import Driver
-from scorewise_actors.browser.errors import BrowserGone, BrowserLayerError
+from scorewise_actors.browser.errors import BrowserGone, BrowserLayerError, DriverGone
 from scorewise_actors.browser.executables import Executable, find_executable
 from scorewise_actors.browser.gone import Gone, watch_pid
 from scorewise_actors.browser.guard import guard
+from scorewise_actors.browser.homes import Room
 from scorewise_actors.browser.options import BrowserOptions
 from scorewise_actors.browser.pages import PageSlot
-from scorewise_actors.browser.processes import ProcessIdentity, children, command_line, group_members
-from scorewise_actors.browser.profiles import BrowserHome
+from scorewise_actors.browser.processes import ProcessIdentity, children, command_line
 
 _MARGIN = 2.0  # Playwright's own launch timeout comes first: its error says more than ours
 _CONNECT_SECONDS = 5.0
-_LONGEST_TEMPORARY_PATH = 60  # Chromium makes a socket 45 characters further down, and a socket's path ends at 107
+_LONGEST_TEMPORARY_PATH = 60
+"""Chromium makes a socket 45 characters further down, and a socket's path ends at 107. The headless shell has none."""
 _FOLDERS = [
     name
     for name in ("artifacts_dir", "downloads_path", "traces_dir")  # the first is newer than Playwright 1.49
@@ -46,7 +46,7 @@ class Browser:
         driver: Driver,
         options: BrowserOptions,
         executable: Executable,
-        home: BrowserHome,
+        room: Room,
         raw: PlaywrightBrowser,
         session: CDPSession,
         identity: ProcessIdentity,
@@ -61,7 +61,7 @@ class Browser:
         """Given the moment the browser process ends or Playwright loses it."""
         self.mortal: tuple[Gone, ...] = (driver.gone, self.gone)
         """What a call to this browser depends on, the widest first."""
-        self._home = home
+        self._room = room
         self._session = session
         self._loop = asyncio.get_running_loop()
         self._answered = self._loop.time()
@@ -77,26 +77,26 @@ class Browser:
         """
         options = options or BrowserOptions()
         executable = await asyncio.to_thread(find_executable, options.executable)
-        home = await asyncio.to_thread(BrowserHome.create)
+        room = await _room(driver)
         async with driver.launching:
             before = children(driver.pid)
             try:
-                raw = await _start(driver, options, executable, home)
+                raw = await _start(driver, options, executable, room)
                 session = await guard(
                     raw.new_browser_cdp_session(), deadline=_CONNECT_SECONDS, gone=(driver.gone,), what="Browser.launch"
                 )
                 identity = await _main_process(driver, session)
-                await asyncio.to_thread(home.record, identity, _profile_of(identity.pid))
+                await asyncio.to_thread(room.record, identity, _profile_of(identity.pid))
             except BaseException:
-                strays = _kill_children_since(driver.pid, before, home)
+                _kill_children_since(driver.pid, before, room)
                 # in a thread of its own, since this may be the task's cancellation
-                await asyncio.shield(asyncio.to_thread(_remove_when_dead, strays, home, options.close_timeout))
+                await asyncio.shield(asyncio.to_thread(room.clear))
                 raise
         return cls(
             driver=driver,
             options=options,
             executable=executable,
-            home=home,
+            room=room,
             raw=raw,
             session=session,
             identity=identity,
@@ -168,7 +168,7 @@ class Browser:
         Afterwards no process of its group runs and its profile is gone.
         """
         self.kill("closed by its owner")
-        await self._ended()
+        clearing = asyncio.ensure_future(asyncio.to_thread(self._room.clear))  # goes on if this task is cancelled
         if not self.driver.gone.is_set:
             with contextlib.suppress(BrowserLayerError, PlaywrightError):
                 await guard(
@@ -178,26 +178,22 @@ class Browser:
                     what="Browser.close",
                 )
         self._watch.cancel()
-        await asyncio.to_thread(self._home.remove)
+        await asyncio.shield(clearing)
 
     def _disconnected(self, _: PlaywrightBrowser) -> None:
         self.gone.set("Playwright lost the browser")
 
-    async def _ended(self) -> None:
-        """Wait until the whole group is dead, for ``close_timeout`` at most: the kernel needs a moment to end big
-        processes.
-        """
-        deadline = self._loop.time() + self.options.close_timeout
-        pause = 0.005
-        while group_members(self.pid) and self._loop.time() < deadline:
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.1)
+
+async def _room(driver: Driver) -> Room:
+    """A room in the driver's home, which is gone with its driver."""
+    try:
+        return await asyncio.to_thread(driver.home.room)
+    except FileNotFoundError as error:
+        raise DriverGone("Browser.launch", driver.gone.reason or "its temporary directory is gone") from error
 
 
-async def _start(
-    driver: Driver, options: BrowserOptions, executable: Executable, home: BrowserHome
-) -> PlaywrightBrowser:
-    folders: dict[str, Any] = dict.fromkeys(_FOLDERS, home.path)
+async def _start(driver: Driver, options: BrowserOptions, executable: Executable, room: Room) -> PlaywrightBrowser:
+    folders: dict[str, Any] = dict.fromkeys(_FOLDERS, room.path)
     # without its signal handlers a driver that gets SIGTERM ends; with them it only closes its browsers
     launch = driver.playwright.chromium.launch(
         executable_path=executable.path,
@@ -208,18 +204,18 @@ async def _start(
         handle_sigint=False,
         handle_sigterm=False,
         handle_sighup=False,
-        env=_environment(home),
+        env=_environment(executable, room),
         **folders,
     )
     deadline = options.launch_timeout + _MARGIN
     return await guard(launch, deadline=deadline, gone=(driver.gone,), what="BrowserType.launch")
 
 
-def _environment(home: BrowserHome) -> dict[str, str | float | bool] | None:
-    """The browser's own temporary files go to its folder, since a killed browser does not remove them."""
-    if len(str(home.path)) > _LONGEST_TEMPORARY_PATH:
-        return None
-    return {**os.environ, "TMPDIR": str(home.path)}
+def _environment(executable: Executable, room: Room) -> dict[str, str | float | bool]:
+    """The browser's own temporary files go to its room, since a killed browser does not remove them."""
+    if executable.kind != "headless-shell" and len(str(room.path)) > _LONGEST_TEMPORARY_PATH:
+        return {**os.environ}
+    return {**os.environ, "TMPDIR": str(room.path)}
 
 
 async def _main_process(driver: Driver, session: CDPSession) -> ProcessIdentity:
@@ -234,22 +230,11 @@ def _profile_of(pid: int) -> Path | None:
     return next((Path(arg.removeprefix(switch)) for arg in command_line(pid) if arg.startswith(switch)), None)
 
 
-def _kill_children_since(driver_pid: int, before: tuple[int, ...], home: BrowserHome) -> list[ProcessIdentity]:
+def _kill_children_since(driver_pid: int, before: tuple[int, ...], room: Room) -> None:
     """After a failed launch: what the driver started meanwhile is the browser that nobody will ever own."""
-    killed = []
     for pid in children(driver_pid):
         if pid not in before:
             with contextlib.suppress(ProcessLookupError):
                 identity = ProcessIdentity.of(pid)
-                home.record(identity, _profile_of(pid))
+                room.record(identity, _profile_of(pid))
                 identity.kill_group()
-                killed.append(identity)
-    return killed
-
-
-def _remove_when_dead(killed: list[ProcessIdentity], home: BrowserHome, seconds: float) -> None:
-    """Remove the files once no process can write new ones. Blocks."""
-    end = time.monotonic() + seconds
-    while any(group_members(identity.pid) for identity in killed) and time.monotonic() < end:
-        time.sleep(0.005)
-    home.remove()

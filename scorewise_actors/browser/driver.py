@@ -7,9 +7,8 @@ watched from outside.
 
 import asyncio
 import contextlib
-import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
@@ -18,6 +17,7 @@ from playwright.async_api import Playwright, async_playwright
 from scorewise_actors.browser.errors import BrowserLayerError, DriverGone
 from scorewise_actors.browser.gone import Gone, PidWatch, watch_pid
 from scorewise_actors.browser.guard import guard
+from scorewise_actors.browser.homes import Home
 from scorewise_actors.browser.processes import ProcessIdentity, children, command_line
 
 _TRANSPORTS = (("_client", "_transport"), ("_connection", "_transport"))
@@ -29,12 +29,14 @@ class Driver:
     only.
     """
 
-    def __init__(self, manager: Any, playwright: Playwright, identity: ProcessIdentity, gone: Gone) -> None:
+    def __init__(self, manager: Any, playwright: Playwright, identity: ProcessIdentity, gone: Gone, home: Home) -> None:
         self._manager = manager
         self._watch: PidWatch = watch_pid(identity, gone, "the driver process ended")
         self.playwright = playwright
         """Playwright's entry object. Await what it returns under a guard with :attr:`gone`."""
         self.identity = identity
+        self.home = home
+        """Its files and those of its browsers; removed once it is dead."""
         self.gone = gone
         """Given the moment the driver process ends, however it does."""
         self.launching = asyncio.Lock()
@@ -45,15 +47,19 @@ class Driver:
         """Start a driver within ``deadline`` seconds (0.4 s of CPU, 80 MB). Nothing is left when it fails or is
         cancelled.
         """
+        home = await asyncio.to_thread(Home.create)
         before = children(os.getpid())
         manager = async_playwright()
         try:
-            with _own_session(asyncio.get_running_loop()):
+            with _own_surroundings(asyncio.get_running_loop(), home):
                 playwright = await guard(manager.start(), deadline=deadline, what="Driver.start")
+            identity = _identity_of(manager, before)
+            home.record(identity)
         except BaseException:
             _kill_driver_started_since(before)
+            home.bury()
             raise
-        return cls(manager, playwright, _identity_of(manager, before), Gone(DriverGone))
+        return cls(manager, playwright, identity, Gone(DriverGone), home)
 
     @property
     def pid(self) -> int:
@@ -79,15 +85,16 @@ class Driver:
         await context.dispose()
 
     def kill(self, reason: str = "killed by its owner") -> None:
-        """SIGKILL the driver process. Never blocks, from any thread. Its browsers end by themselves, stopped ones do
-        not.
+        """SIGKILL the driver process. Never blocks, from any thread. Its browsers follow, and then its files: a thread
+        sees to it, whatever becomes of the caller.
         """
         self.gone.set(reason)
         self.identity.kill()
+        self.home.bury()
 
     async def stop(self, deadline: float = 2.0) -> None:
-        """End the driver: ask for up to ``deadline`` seconds, then kill. Afterwards its process is gone; may be called
-        twice.
+        """End the driver: ask for up to ``deadline`` seconds, then kill. Afterwards its process, its browsers and
+        their files are gone; may be called twice.
         """
         if not self.gone.is_set:
             with contextlib.suppress(BrowserLayerError, PlaywrightError):
@@ -95,6 +102,8 @@ class Driver:
         self.kill("stopped by its owner")
         await self._reaped(deadline)
         self._watch.cancel()
+        with contextlib.suppress(RuntimeError):  # never started: the interpreter exits
+            await asyncio.to_thread(self.home.bury().join)
 
     async def _reaped(self, deadline: float) -> None:
         """Wait until Playwright has read the end of the pipe and reaped the process, so that nothing of it is left."""
@@ -108,12 +117,18 @@ class Driver:
 
 
 @contextlib.contextmanager
-def _own_session(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def _own_surroundings(loop: asyncio.AbstractEventLoop, home: Home) -> Iterator[None]:
     """Processes that this loop starts meanwhile get a session of their own, out of reach of a terminal's Ctrl-C, which
-    would otherwise kill the driver under the pages that are to be finished. Playwright has no option for it.
+    would otherwise kill the driver under the pages that are to be finished; and a temporary directory of their own,
+    where Playwright puts the profiles of browsers. It has no option for either.
     """
     exec_ = loop.subprocess_exec
-    loop.subprocess_exec = functools.partial(exec_, start_new_session=True)  # type: ignore[method-assign]
+
+    async def start(*args: Any, env: Mapping[str, str] | None = None, **options: Any) -> Any:
+        env = {**(os.environ if env is None else env), "TMPDIR": str(home.path)}
+        return await exec_(*args, env=env, start_new_session=True, **options)
+
+    loop.subprocess_exec = start  # type: ignore[method-assign]
     try:
         yield
     finally:

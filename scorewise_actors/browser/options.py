@@ -1,11 +1,12 @@
 """``BrowserOptions``: everything that may differ between two browsers, checked when it is written down."""
 
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import attrs
+
+from policies.validation import integer, seconds
 
 Isolation = Literal["reset", "none", "page", "context"]
 """What separates two items that use the same page slot.
@@ -52,20 +53,6 @@ _QUIET = (  # no connection leaves the machine but those that pages ask for
 )
 
 _DISABLE_FEATURES = "--disable-features="
-
-
-def _positive(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        raise ValueError(
-            f"{type(instance).__name__}.{attribute.name} must be a finite number of seconds above 0, not {value!r}"
-        )
-
-
-def _at_least_one(instance: object, attribute: "attrs.Attribute[int]", value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"{type(instance).__name__}.{attribute.name} must be a whole number of at least 1, not {value!r}"
-        )
 
 
 def _pair(value: Any) -> Any:
@@ -123,22 +110,22 @@ class BrowserOptions:
     accept_downloads: bool = False
     """False stops a download at once; otherwise it goes on even when nobody waits for it."""
     isolation: Isolation = attrs.field(default="reset", validator=_isolation)
-    pages_before_replace: int = attrs.field(default=25, validator=_at_least_one)
+    pages_before_replace: int = attrs.field(default=25, validator=integer(1))
     """Items after which a page is replaced by a new one, so that its renderer does not grow."""
-    items_before_new_context: int = attrs.field(default=500, validator=_at_least_one)
+    items_before_new_context: int = attrs.field(default=500, validator=integer(1))
     """Items after which the slot's context is replaced too; contexts grow slower by age. It costs the HTTP cache."""
     sandbox: bool | None = None
     """Chromium's sandbox; None: on, but off as root, where Chromium refuses to start with it."""
     extra_context: Mapping[str, Any] = attrs.field(factory=dict)
     """More keyword arguments for Playwright's ``Browser.new_context``."""
-    navigation_timeout: float = attrs.field(default=30.0, validator=_positive)
-    operation_timeout: float = attrs.field(default=15.0, validator=_positive)
+    navigation_timeout: float = attrs.field(default=30.0, validator=seconds())
+    operation_timeout: float = attrs.field(default=15.0, validator=seconds())
     """For each call that is not a navigation, also where Playwright knows no timeout (``evaluate``, ``content``)."""
-    close_timeout: float = attrs.field(default=2.0, validator=_positive)
-    launch_timeout: float = attrs.field(default=30.0, validator=_positive)
+    close_timeout: float = attrs.field(default=2.0, validator=seconds())
+    launch_timeout: float = attrs.field(default=30.0, validator=seconds())
     """For a browser to start, and for each new context and page to open."""
-    heartbeat_interval: float = attrs.field(default=1.0, validator=_positive)
-    heartbeat_deadline: float = attrs.field(default=5.0, validator=_positive)
+    heartbeat_interval: float = attrs.field(default=1.0, validator=seconds())
+    heartbeat_deadline: float = attrs.field(default=5.0, validator=seconds())
 
     def launch_args(self) -> tuple[str, ...]:
         """The switches for the browser, beyond Playwright's own."""

@@ -1,11 +1,13 @@
 """Which process is meant: identity, death and killing of processes that are not our children.
 
 A pid alone is not an identity, since numbers are used again. Here a process is its pid *and* its start time, and
-nothing is signalled before both agree. No function blocks; every one may be called from any thread.
+nothing is signalled before both agree. Every function may be called from any thread; only ``reap_group`` blocks.
 """
 
+import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +64,36 @@ def group_members(pgid: int) -> tuple[int, ...]:
         except (ProcessLookupError, PermissionError):
             continue
     return tuple(members)
+
+
+def reap_group(pgid: int, seconds: float = 1.0) -> None:
+    """Take leave of a killed group's processes whose parents died before them and which come to this process for it.
+
+    They come here where this process is the first one of a container. Nobody else would reap them, and zombies that
+    pile up use up the process table. Waits at most ``seconds`` for those that are about to come. Never for a process
+    that somebody in here waits for: its group must not be named.
+    """
+    until = time.monotonic() + seconds
+    me = os.getpid()
+    while time.monotonic() < until:
+        parents = _parents(pgid)
+        mine = [pid for pid, parent in parents.items() if parent == me]
+        if not mine and not any(parent in parents for parent in parents.values()):
+            return
+        for pid in mine:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.005)
+
+
+def _parents(pgid: int) -> dict[int, int]:
+    """The processes of a group, zombies too, with their parents."""
+    parents = {}
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getpgid(pid) == pgid:
+                parents[pid] = psutil.Process(pid).ppid()
+    return parents
 
 
 def children(pid: int) -> tuple[int, ...]:

@@ -29,6 +29,8 @@ from scorewise_actors.checkpoints.journal import Journal
 from scorewise_actors.checkpoints.keys import Key, KeyRing, load_keys
 from scorewise_actors.checkpoints.ops import Delete, Extend, Op, Set, Splice, Update
 from scorewise_actors.checkpoints.recovery import CheckpointEntry, CheckpointId, Damage, Recovery
+from scorewise_actors.checkpoints.snapshot_file import Draft, Snapshot, SnapshotInfo, SnapshotStatus, draft
+from scorewise_actors.checkpoints.snapshots import SnapshotStore
 from scorewise_actors.checkpoints.store import CheckpointStore, JobInfo
 from scorewise_actors.checkpoints.validation import FileCheck, Validation
 from scorewise_actors.checkpoints.values import decode, encode, register
@@ -52,6 +54,7 @@ __all__ = [
     "Damage",
     "Delete",
     "Disk",
+    "Draft",
     "Extend",
     "FileCheck",
     "Growth",
@@ -62,10 +65,15 @@ __all__ = [
     "Op",
     "Recovery",
     "Set",
+    "Snapshot",
+    "SnapshotInfo",
+    "SnapshotStatus",
+    "SnapshotStore",
     "Splice",
     "Update",
     "Validation",
     "decode",
+    "draft",
     "encode",
     "load_keys",
     "register",

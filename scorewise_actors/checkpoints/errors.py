@@ -22,6 +22,9 @@ TRANSIENT_ERRNOS = frozenset(
 """Conditions that can pass without any change to the program: somebody frees space, raises a limit, mounts again."""
 
 
+RESTORE_OR_PURGE = "restore the job's directory from a backup, or purge the job to start it anew"
+
+
 class CheckpointError(Exception):
     """Base class of everything that this package raises on purpose."""
 
@@ -68,17 +71,16 @@ class CheckpointCorrupted(CheckpointError):  # noqa: N818 - as above
     far as they are known.
     """
 
-    def __init__(self, job: str, file: str, offset: int, reason: str, lost: Sequence[int] = ()) -> None:
+    def __init__(
+        self, job: str, file: str, offset: int, reason: str, lost: Sequence[int] = (), *, remedy: str = RESTORE_OR_PURGE
+    ) -> None:
         self.job = job
         self.file = file
         self.offset = offset
         self.reason = reason
         self.lost = lost
         gone = f"; checkpoints {lost[0]} to {lost[-1]} are lost" if lost else ""
-        super().__init__(
-            f"checkpoint of job {job!r}: {file} at byte {offset}: {reason}{gone}; "
-            f"restore the job's directory from a backup, or purge the job to start it anew"
-        )
+        super().__init__(f"checkpoint of job {job!r}: {file} at byte {offset}: {reason}{gone}; {remedy}")
 
 
 class CheckpointNotFound(CheckpointError):  # noqa: N818 - as above

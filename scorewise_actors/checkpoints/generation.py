@@ -30,14 +30,14 @@ class Growth:
         return max(self.floor, int(self.ratio * snapshot))
 
 
-def file_name(generation: int) -> str:
+def file_name(generation: int, suffix: str = SUFFIX) -> str:
     """Generation 12 is `00000012.ckpt`."""
-    return f"{generation:08d}{SUFFIX}"
+    return f"{generation:08d}{suffix}"
 
 
-def generations(directory: Path) -> list[int]:
+def generations(directory: Path, suffix: str = SUFFIX) -> list[int]:
     """The numbers of the generation files in `directory`, newest first; raises OSError."""
-    stems = (path.stem for path in directory.iterdir() if path.suffix == SUFFIX)
+    stems = (path.stem for path in directory.iterdir() if path.suffix == suffix)
     return sorted((int(stem) for stem in stems if stem.isascii() and stem.isdigit()), reverse=True)
 
 
@@ -48,12 +48,21 @@ class GenerationFile:
     may have dropped the data and report success the next time. `clean` says whether it may be appended to.
     """
 
-    def __init__(self, directory: Path, header: Header, keys: KeyRing | None, disk: Disk, *, compress: bool) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        header: Header,
+        keys: KeyRing | None,
+        disk: Disk,
+        *,
+        compress: bool,
+        suffix: str = SUFFIX,
+    ) -> None:
         self.number = header.generation
         self.clean = False
         self._disk = disk
         self._directory = directory
-        self._path = directory / file_name(header.generation)
+        self._path = directory / file_name(header.generation, suffix)
         self._temporary = self._path.with_suffix(TEMPORARY)
         self._line = header.line()
         self._encoder = FrameEncoder(header, self._line, keys, compress=compress)

@@ -179,6 +179,13 @@ def snapshot(root: dict[Any, Any]) -> Iterator[bytes]:
     return _slices((), root)
 
 
+def lowered_snapshot(root: dict[str, Any]) -> Iterator[bytes]:
+    """The same lines of what `lower` made of a dict; it may be changed once they are made, not before."""
+    if "$" in root:
+        return iter((_line("=", (), root),))
+    return _slices((), root, _Lowered)
+
+
 def text(path: Path | list[Any]) -> str:
     """A path as messages show it: `$.results[3]`."""
     return "$" + "".join(map(step, path))
@@ -235,12 +242,43 @@ def _check_step(container: Any, key: Any, path: list[Any], operation: str) -> No
         raise CheckpointOpInvalid(operation, text(path), f"a {type(container).__name__} has no part {key!r}")
 
 
-def _slices(path: Path, container: Any) -> Iterator[bytes]:
+class _Raw:
+    """A state of values: to be lowered on its way into a line."""
+
+    at = staticmethod(_lower_at)
+
+    @staticmethod
+    def splits(value: Any) -> bool:
+        """Whether a container is so large that it gets lines of its own."""
+        if type(value) is list:
+            return len(value) > SLICE_ITEMS
+        return type(value) is dict and (len(value) > SLICE_ITEMS or any(map(_Raw.splits, value.values())))
+
+
+class _Lowered:
+    """A state that `lower` has made: a dict with the key "$" is a tagged value, which a line must not take apart."""
+
+    @staticmethod
+    def at(_path: Path, value: Any) -> Any:
+        """As it is."""
+        return value
+
+    @staticmethod
+    def splits(value: Any) -> bool:
+        """Whether a container is so large that it gets lines of its own."""
+        if type(value) is list:
+            return len(value) > SLICE_ITEMS
+        if type(value) is not dict or "$" in value:
+            return False
+        return len(value) > SLICE_ITEMS or any(map(_Lowered.splits, value.values()))
+
+
+def _slices(path: Path, container: Any, form: type[_Raw | _Lowered] = _Raw) -> Iterator[bytes]:
     if type(container) is list:
         yield _line("=", path, [])
         start, count = 0, SLICE_ITEMS
         while start < len(container):
-            line = _line("+", path, _lower_at(path, container[start : start + count]))
+            line = _line("+", path, form.at(path, container[start : start + count]))
             yield line
             start += count
             count = max(1, min(SLICE_ITEMS, SLICE_BYTES * count // len(line)))
@@ -248,19 +286,13 @@ def _slices(path: Path, container: Any) -> Iterator[bytes]:
     yield _line("=", path, {})
     few: dict[Any, Any] = {}
     for key, value in container.items():
-        large = type(key) in (str, int) and _is_large(value)
+        large = type(key) in (str, int) and form.splits(value)
         if few and (large or len(few) == SLICE_ITEMS):
-            yield _line("|", path, _lower_at(path, few))
+            yield _line("|", path, form.at(path, few))
             few = {}
         if large:
-            yield from _slices((*path, key), value)
+            yield from _slices((*path, key), value, form)
         else:
             few[key] = value
     if few:
-        yield _line("|", path, _lower_at(path, few))
-
-
-def _is_large(value: Any) -> bool:
-    if type(value) is list:
-        return len(value) > SLICE_ITEMS
-    return type(value) is dict and (len(value) > SLICE_ITEMS or any(map(_is_large, value.values())))
+        yield _line("|", path, form.at(path, few))

@@ -22,7 +22,7 @@ from scorewise_actors.checkpoints.frames import (
     scan,
     scattered,
 )
-from scorewise_actors.checkpoints.generation import file_name, generations
+from scorewise_actors.checkpoints.generation import SUFFIX, file_name, generations
 from scorewise_actors.checkpoints.keys import KeyRing
 from scorewise_actors.checkpoints.ops import State
 
@@ -191,7 +191,7 @@ def replay(job: str, number: int, data: bytes, keys: KeyRing | None, upto: int |
                 raise
             forged = True
             break
-        for text in _lines(payload, frames[0].start):
+        for text in payload_lines(payload, frames[0].start):
             try:
                 state.replay(text)
             except (CheckpointOpInvalid, ValueError) as error:
@@ -204,9 +204,9 @@ def replay(job: str, number: int, data: bytes, keys: KeyRing | None, upto: int |
     return state, Contents(header, tuple(done), tip, end, lost, len(data))
 
 
-def survey(job: str, number: int, data: bytes) -> Contents:
+def survey(job: str, number: int, data: bytes, suffix: str = SUFFIX) -> Contents:
     """What `replay` would find, by the digests alone: without the key, and without building the state."""
-    header, line = _own_header(job, number, data)
+    header, line = _own_header(job, number, data, suffix)
     done: list[CheckpointEntry] = []
     tip, end = "", len(line)
     for frames in whole_checkpoints(data, line):
@@ -228,22 +228,23 @@ def whole_checkpoints(data: bytes, line: bytes) -> Iterator[list[Frame]]:
             frames = []
 
 
-def _own_header(job: str, number: int, data: bytes) -> tuple[Header, bytes]:
-    header, line = parse_header(data, file_name(number))
-    if header.job != job:
-        raise BadFile(0, f"the file belongs to job {header.job!r}")
-    if header.generation != number:
-        raise BadFile(0, f"the file is generation {header.generation} under another name")
-    return header, line
-
-
-def _lines(payload: list[bytes], start: int) -> Iterator[bytes]:
+def payload_lines(payload: list[bytes], start: int) -> Iterator[bytes]:
+    """The lines in the payloads of a checkpoint whose first frame is at `start`; raises BadFile for half a line."""
     rest = b""
     for part in payload:
         *lines, rest = (rest + part).split(b"\n")
         yield from lines
     if rest:
         raise BadFile(start, "the payload ends within a line")
+
+
+def _own_header(job: str, number: int, data: bytes, suffix: str = SUFFIX) -> tuple[Header, bytes]:
+    header, line = parse_header(data, file_name(number, suffix))
+    if header.job != job:
+        raise BadFile(0, f"the file belongs to job {header.job!r}")
+    if header.generation != number:
+        raise BadFile(0, f"the file is generation {header.generation} under another name")
+    return header, line
 
 
 def _entry(job: str, frames: list[Frame]) -> CheckpointEntry:

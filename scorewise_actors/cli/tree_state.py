@@ -1,12 +1,11 @@
 """The state of a job's tree in a few words, read from the registry of names without asking anybody."""
 
-import re
 from collections.abc import Iterable
 
 import attrs
 
+from scorewise_actors.roles import is_supervisor, place_in_job
 from supervisors.runtime import Runtime
-from supervisors.supervisor import Supervisor
 
 
 @attrs.frozen
@@ -27,22 +26,11 @@ def tree_state(runtime: Runtime, job: str) -> tuple[Member, ...]:
     """The members of the job whose supervisor lives at the path ``job``, in start order. Any thread."""
     counts: dict[str, list[bool]] = {}
     for ref in runtime.refs():
-        if ref.path.startswith(f"{job}/") and not isinstance(ref.actor, Supervisor) and not _is_house(ref.path):
-            counts.setdefault(_name(ref.path.removeprefix(f"{job}/")), []).append(ref.is_up())
+        if ref.path.startswith(f"{job}/") and not is_supervisor(ref.path):
+            counts.setdefault(place_in_job(ref.path, job), []).append(ref.is_up())
     return tuple(Member(name, sum(up), len(up)) for name, up in counts.items())
 
 
 def down(members: Iterable[Member]) -> tuple[Member, ...]:
     """Those that are not wholly up."""
     return tuple(member for member in members if member.up < member.total)
-
-
-def _is_house(path: str) -> bool:
-    """The path of a supervisor, which ``ref.actor`` does not tell while it is down."""
-    return re.search(r"/(drivers|scrapers|driver-\d+|browser-\d+)$", path) is not None
-
-
-def _name(path: str) -> str:
-    path = path.removeprefix("drivers/")
-    path = re.sub(r"/scrapers/scrape-\d+$", " scrapers", path)
-    return re.sub(r"/(driver|browser)$", "", path)

@@ -173,7 +173,7 @@ def own_processes():
 def own_homes():
     """Folders of browsers that this process owns, and profiles named in them."""
     homes = set()
-    for path in Path(tempfile.gettempdir()).glob("scorewise-browser-*/owner.json"):
+    for path in Path(tempfile.gettempdir()).glob("scorewise-home-*/owner.json"):
         with contextlib.suppress(OSError, ValueError):
             if json.loads(path.read_text())["owner"][0] == os.getpid():
                 homes.add(path)

@@ -32,7 +32,7 @@ CALLS = {
 
 def left_of(browser):
     """What is left of a browser: processes of its group, its folder, its profile."""
-    paths = [path for path in (browser._home.path, browser._home.profile) if path is not None and path.exists()]
+    paths = [path for path in (browser._room.path, browser._room.profile) if path is not None and path.exists()]
     return [*group_members(browser.pid), *paths]
 
 

@@ -54,7 +54,7 @@ def test_an_unknown_bench_is_refused_and_the_known_ones_are_named():
     """A wrong name ends with exit code 2 and the list of benches."""
     told = bench("speed")
     assert told.returncode == 2
-    assert "there is no bench 'speed'; the benches are pages" in told.stderr
+    assert "there is no bench 'speed'; the benches are kernel, pages" in told.stderr
 
 
 def test_a_browser_that_is_not_there_is_said_in_one_line(monkeypatch):

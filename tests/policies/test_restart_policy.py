@@ -2,7 +2,16 @@ import random
 
 import pytest
 
-from policies import Backoff, Intensity, RestartAction, RestartPolicy, RestartState, RestartType, Strategy
+from policies import (
+    Backoff,
+    Intensity,
+    RestartAction,
+    RestartPolicy,
+    RestartState,
+    RestartType,
+    RestartWindow,
+    Strategy,
+)
 
 RNG = random.Random(0)
 
@@ -33,8 +42,11 @@ def test_intensity_zero_permits_none():
 
 def test_a_restart_exactly_one_period_ago_still_counts():
     """The window is closed: at the boundary it counts, beyond it does not."""
-    assert Intensity(1, 5.0).record((10.0,), 15.0) == ((10.0, 15.0), True)
-    assert Intensity(1, 5.0).record((10.0,), 15.0000001) == ((15.0000001,), False)
+    window = RestartWindow.of([10.0])
+    assert Intensity(1, 5.0).record(window, 15.0) == (RestartWindow.of([10.0, 15.0]), True)
+    after, exceeded = Intensity(1, 5.0).record(window, 15.0000001)
+    assert (after, exceeded) == (RestartWindow.of([15.0000001]), False)
+    assert Intensity(1, 5.0).counted(after, 21.0) == ()
 
 
 def test_an_old_limit_does_not_burden_a_slow_sequence():
@@ -85,6 +97,51 @@ def test_an_uncounted_restart_spares_the_intensity_but_not_the_streak():
     decisions = crash_at(RestartPolicy(Intensity(0, 60.0), max_streak=3), [0.0] * 9, count=False)
     assert [decision.action for decision in decisions] == [RestartAction.RESTART] * 3 + [RestartAction.GIVE_UP]
     assert decisions[-1].reason == "streak"
+
+
+def test_short_lives_count_however_far_apart_they_are():
+    """With a minimum uptime a loop that is slower than the window is given up all the same; a longer life ends it."""
+    policy = RestartPolicy(Intensity(2, 5.0), backoff=None, max_streak=None, min_uptime=3.0)
+    state, now = RestartState(), 0.0
+    for life in (1.0, 2.0, 3.0, 1.0, 2.9, 2.9):
+        state = policy.started(state, now)
+        state, decision = policy.decide(state, now + life, RNG)
+        now += 100.0
+    assert (decision.action, decision.reason) == (RestartAction.GIVE_UP, "uptime")
+    assert state.brief == 3
+
+
+def test_a_refusal_after_a_delay_is_no_short_life():
+    """It is not counted at all, and ends no run of short lives either."""
+    policy = RestartPolicy(Intensity(1, 5.0), max_streak=None, min_uptime=3.0)
+    state, _ = policy.decide(RestartState(), 0.0, RNG)
+    for now in range(100, 1000, 100):
+        state, decision = policy.decide(state, float(now), RNG, count=False)
+        assert decision.action is RestartAction.RESTART
+    assert state.brief == 1
+
+
+def test_a_window_is_a_value():
+    """Equal by its times, however they came into it; a bad time is named."""
+    window = RestartWindow()
+    for now in range(1000):
+        window = window.added(float(now), 600, 10_000.0)
+    assert window == RestartWindow.of(float(now) for now in range(400, 1000))
+    assert hash(window) == hash(RestartWindow.of(window))
+    assert (len(window), window.oldest, window != (400.0,)) == (600, 400.0, True)
+    with pytest.raises(ValueError, match=r"RestartWindow\.times must be a finite number.*nan"):
+        RestartWindow.of([1.0, float("nan")])
+
+
+def test_a_window_copies_little():
+    """With 100,000 restarts in it one more copies a short list and a single chunk; a step of time drops what is old."""
+    window = RestartWindow()
+    for k in range(100_000):
+        window = window.added(k / 1000, 1_000_000, 1e6)
+    after = window.added(100.0, 1_000_000, 1e6)
+    assert len(after._chunks) < 400
+    assert sum(a is not b for a, b in zip(window._chunks, after._chunks, strict=False)) <= 1
+    assert len(after.added(300.0, 1_000_000, 200.5)) == 502
 
 
 def test_decorrelated_waits_remember_the_last_one():

@@ -99,7 +99,7 @@ class Worker(Asked, ThreadActor):
     @property
     def resting(self):
         if self.exit_reason is not None:
-            return not self._thread.is_alive()
+            return self.fenced or not self._thread.is_alive()
         return self.asleep is not None or (self.ready and self.idle)
 
     def on_start(self):
@@ -116,13 +116,17 @@ class Worker(Asked, ThreadActor):
 
     def on_stop(self):
         if self.asked:
-            self.sleep(self.kid.stop_takes, stopping=True)
-            self.cast.trace.append(f"-{self.kid.id}")
+            self.sleep(math.inf if self.kid.stops == "never" else self.kid.stop_takes, stopping=True)
+            if not self.fenced:
+                self.cast.trace.append(f"-{self.kid.id}")
+            if self.kid.stops == "crash":
+                raise RuntimeError("boom")
 
     def sleep(self, seconds, *, stopping=False):
         if seconds and (stopping or not self.asked):
             alarm = threading.Event()
-            self.cast.clock.after(seconds, lambda: self.rouse(alarm))
+            if seconds < math.inf:
+                self.cast.clock.after(seconds, lambda: self.rouse(alarm))
             self.stopping, self.asleep = stopping, alarm
             assert alarm.wait(DEADLINE)
 
@@ -191,7 +195,7 @@ class Cast:
         self.starts, self.then, self.known = {}, {}, set()
         runtime.timer.close()
         runtime.timer = self.clock
-        monkeypatch.setattr("supervisors.supervisor.time", self.clock)
+        runtime.clock = self.clock
         self.root = Boss(self, None, tree)
         self.actors.append(self.root)
         with contextlib.suppress(pykka.Timeout, RuntimeError):
@@ -216,6 +220,9 @@ class Cast:
             if outcome == "decline":
                 self.trace.append(f"?{kid.id}")
                 return None
+            if outcome == "raise":
+                self.trace.append(f"!{kid.id}")
+                raise RuntimeError("boom")
             actor = Worker(self, kid, outcome)
         self.actors.append(actor)
         return actor
@@ -285,3 +292,13 @@ class Cast:
     def stop(self):
         self.root.request_stop()
         self.settle()
+
+    def at(self, name):
+        """The reference of a sub-supervisor; of the root if there is no name."""
+        return self.runtime.ref(f"{self.root.path}/{name}") if name else self.root.ref
+
+    def close(self):
+        """Let those that never stop end after all."""
+        for actor in self.actors:
+            if getattr(actor, "asleep", None) is not None:
+                actor.rouse(actor.asleep)

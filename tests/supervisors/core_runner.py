@@ -24,26 +24,25 @@ from supervisors.transitions import (
     ChildRefused,
     Command,
     CoreEvent,
-    DeleteChild,
     Exit,
     Init,
     InitDone,
     InitFailed,
     Reply,
     Report,
-    RestartChild,
     SetTimer,
     StartActor,
     StartChild,
     StopActor,
     StopRequested,
-    TerminateChild,
     TimerFired,
 )
 from tests.supervisors.scenarios import Kid, Tree
+from tests.supervisors.scenarios.vocabulary import LADDER_TAKES
 
 Step = Callable[[SupervisorState, CoreEvent, float, random.Random], tuple[SupervisorState, tuple[Command, ...]]]
 CRASH = ExitReason(ExitKind.ERROR, error_type="RuntimeError", error_text="boom")
+STOPS = {"shutdown": SHUTDOWN, "crash": CRASH, "never": ExitReason(ExitKind.ABANDONED)}
 REASONS = {"crash": CRASH, "kill": ExitReason(ExitKind.KILLED), "normal": NORMAL, "shutdown": SHUTDOWN}
 
 
@@ -165,7 +164,15 @@ class CoreRunner:
         self._starts[name] = deque(starts)
         self._then[name] = then
 
-    def request(self, make: Callable[[int], StartChild | TerminateChild | RestartChild | DeleteChild]) -> int:
+    def at(self, name: str) -> "CoreRunner":
+        """The runner of a sub-supervisor; of this one if there is no name."""
+        if not name:
+            return self
+        sub = self.living[name].sub
+        assert sub is not None
+        return sub
+
+    def request(self, make: Callable[[int], CoreEvent]) -> int:
         """Send a request of the dynamic API; returns its number."""
         number = len(self.requested) + 1
         self.requested.append(number)
@@ -224,8 +231,10 @@ class CoreRunner:
             self.world.after(0.0, lambda: attempt.sub and attempt.sub.send(Init()))
         elif outcome == "decline":
             self._later(0.0, ChildDeclined(name, number), "?")
-        elif outcome == "refuse":
-            self._later(kid.start_takes, ChildRefused(name, number, CRASH), "!")
+        elif outcome == "hang":
+            return
+        elif outcome in ("refuse", "raise"):
+            self._later(kid.start_takes if outcome == "refuse" else 0.0, ChildRefused(name, number, CRASH), "!")
         else:
             self._later(kid.start_takes, ChildReady(name, number), "+")
 
@@ -239,8 +248,11 @@ class CoreRunner:
         if attempt.sub is not None:
             attempt.sub.send(StopRequested(SHUTDOWN))
         else:
-            stopped = ChildDown(command.child, command.attempt, SHUTDOWN)
-            self._later(self.kids[command.child].stop_takes, stopped, "-")
+            kid = self.kids[command.child]
+            takes, reason, mark = kid.stop_takes, STOPS[kid.stops], "-"
+            if kid.stops == "never":
+                takes, mark = LADDER_TAKES, ""
+            self._later(takes, ChildDown(command.child, command.attempt, reason), mark)
 
     def _told_by(self, name: str, number: int, what: str, reason: ExitReason | None) -> None:
         """News of a sub-supervisor become news of a child."""

@@ -6,11 +6,10 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.restart import Intensity, RestartPolicy
+from policies.restart import RestartPolicy
 from supervisors.core import step
 from supervisors.core_state import SupervisorState, initial
 from supervisors.core_table import Table
-from supervisors.core_window import RestartWindow
 from supervisors.spec import ChildSpec, SupervisorSpec
 from supervisors.transitions import ChildDown, ChildReady, CoreEvent, Init, StartActor
 from tests.supervisors.core_runner import CRASH
@@ -52,43 +51,6 @@ def test_table_copies_little() -> None:
     assert len(shards) + max(map(len, shards)) < 400
     after = table.updated({"child-7": -7})
     assert sum(a is not b for a, b in zip(shards, after._shards, strict=True)) == 1
-
-
-@given(st.integers(0, 6), st.sampled_from((1.0, 5.0)), st.lists(st.integers(0, 24).map(lambda k: k / 8), max_size=60))
-def test_window_counts_as_the_policy_does(limit: int, period: float, gaps: list[float]) -> None:
-    """The window decides as ``Intensity.record`` and keeps the stamps that count."""
-    intensity = Intensity(limit, period)
-    window, times, now, stamps = RestartWindow(), (), 0.0, []
-    for gap in gaps:
-        now += gap
-        stamps.append(now)
-        window, exceeded = window.record(intensity, now)
-        times, expected = intensity.record(times, now)
-        assert exceeded is expected
-        kept = window.times(intensity, now)
-        assert kept[-limit - 1 :] == tuple(t for t in stamps if now - t <= period)[-limit - 1 :]
-
-
-def test_window_forgets_what_no_longer_counts() -> None:
-    """However many restarts there were, not more chunks are kept than the limit needs."""
-    window = RestartWindow()
-    for k in range(5_000):
-        window, _ = window.record(Intensity(1_000, 1e6), float(k))
-    assert len(window._chunks) <= 6
-    for k in range(5_000):
-        window, exceeded = window.record(Intensity(10_000_000, 1.0), 5_000.0 + k)
-        assert not exceeded
-    assert len(window._chunks) <= 2
-
-
-def test_window_copies_little() -> None:
-    """With 100,000 restarts in the window one more copies a short list and a single chunk."""
-    window = RestartWindow()
-    for k in range(100_000):
-        window, _ = window.record(Intensity(1_000_000, 1e6), k / 1000)
-    after, _ = window.record(Intensity(1_000_000, 1e6), 100.0)
-    assert len(after._chunks) < 400
-    assert sum(a is not b for a, b in zip(window._chunks, after._chunks, strict=False)) <= 1
 
 
 def test_restart_takes_no_more_calls_with_3000_children_than_with_one() -> None:

@@ -4,239 +4,17 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import attrs
 import pytest
 
+import policies.restart
 import supervisors.core
-from supervisors.core_window import RestartWindow
 from tests.supervisors import scenarios
+from tests.supervisors.core_bugs import BUGS, Bug
 from tests.supervisors.core_runner import Step
 from tests.supervisors.test_core_scenarios import play
 
-MODULES = ("core_window", "core_draft", "core_requests", "core_restarts", "core")
+MODULES = ("core_draft", "core_requests", "core_restarts", "core")
 """In the order of their imports."""
-
-
-@attrs.frozen
-class Bug:
-    """A replacement in the source of one module of the core, and the row that must notice it."""
-
-    name: str
-    module: str
-    right: str
-    wrong: str
-    row: str
-
-
-BUGS = [
-    Bug(
-        "children stop in start order",
-        "core_draft",
-        right="        stops.reverse()\n",
-        wrong="",
-        row="02",
-    ),
-    Bug(
-        "a stop does not wait for the one before",
-        "core_draft",
-        right="Status.STOPPING:\n                    break",
-        wrong="Status.STOPPING:\n                    pass",
-        row="70",
-    ),
-    Bug(
-        "a start does not wait for the one before",
-        "core_draft",
-        right="Status.STARTING:\n                    break",
-        wrong="Status.STARTING:\n                    pass",
-        row="own requests in init",
-    ),
-    Bug(
-        "a pool stops one by one",
-        "core_draft",
-        right="if self.spec.pool:\n            for",
-        wrong="if False:\n            for",
-        row="68 pool",
-    ),
-    Bug(
-        "the window holds one restart more",
-        "core_window",
-        right="- 1 - intensity",
-        wrong="- 2 - intensity",
-        row="34",
-    ),
-    Bug(
-        "the window holds one restart less",
-        "core_window",
-        right="- 1 - intensity",
-        wrong="- intensity",
-        row="34",
-    ),
-    Bug(
-        "the edge of the window is exclusive",
-        "core_window",
-        right="exceeded = now - chunks[earlier // _CHUNK][earlier % _CHUNK] <= ",
-        wrong="exceeded = now - chunks[earlier // _CHUNK][earlier % _CHUNK] < ",
-        row="35 inclusive",
-    ),
-    Bug(
-        "a temporary child comes back with its group",
-        "core_draft",
-        right=" and child.spec.restart is not RestartType.TEMPORARY",
-        wrong="",
-        row="own temporary bystander",
-    ),
-    Bug(
-        "a temporary child is kept",
-        "core_draft",
-        right="        if forgets(self.spec, child):",
-        wrong="        if self.spec.pool:",
-        row="16 normal",
-    ),
-    Bug(
-        "a terminated child does not come back with its group",
-        "core_restarts",
-        right="    return draft.put(attrs.evolve(child, status=Status.QUEUED))",
-        wrong="    return child",
-        row="26",
-    ),
-    Bug(
-        "a group is counted per child",
-        "core_restarts",
-        right="    if exceeded or decision",
-        wrong=(
-            "    for _ in draft.ordered()[1:]:\n"
-            "        draft.window, exceeded = draft.window.record(policy.intensity, draft.now)\n"
-            "    if exceeded or decision"
-        ),
-        row="29",
-    ),
-    Bug(
-        "a restart by hand is counted",
-        "core_requests",
-        right="    draft.enqueue(attrs",
-        wrong=(
-            "    draft.window, _ = draft.window.record(draft.spec.restarts.intensity, draft.now)\n"
-            "    draft.enqueue(attrs"
-        ),
-        row="39",
-    ),
-    Bug(
-        "a refused restart is not counted",
-        "core_restarts",
-        right="    if child.due is None:\n        draft.window",
-        wrong="    if child.status is Status.UP:\n        draft.window",
-        row="42",
-    ),
-    Bug(
-        "a refused delayed retry is counted",
-        "core_restarts",
-        right="    if child.due is None:\n        draft.window",
-        wrong="    if True:\n        draft.window",
-        row="own delayed refusals",
-    ),
-    Bug(
-        "a refused start_child is tried again",
-        "core",
-        right="    if child.starter is not None:\n        error",
-        wrong="    if False:\n        error",
-        row="own refused start_child",
-    ),
-    Bug(
-        "the timer of a child is not cancelled",
-        "core_draft",
-        right="        self.cancel_restart(child)\n",
-        wrong="",
-        row="19c",
-    ),
-    Bug(
-        "the timer of a group is not cancelled",
-        "core_draft",
-        right="            self.commands.append(CancelTimer(PLAN_TIMER))",
-        wrong="            pass",
-        row="88 pause stop",
-    ),
-    Bug(
-        "terminate leaves the child in its group",
-        "core_requests",
-        right="comes_back=False, stoppers",
-        wrong="stoppers",
-        row="own terminate while group stops",
-    ),
-    Bug(
-        "a stop request does not call off what is queued",
-        "core_draft",
-        right="comes_back=False, stoppers=()",
-        wrong="stoppers=()",
-        row="88 pause stop",
-    ),
-    Bug(
-        "a death in init is handled at once",
-        "core",
-        right="    elif draft.phase is Phase.INIT:\n        draft.put",
-        wrong="    elif False:\n        draft.put",
-        row="11",
-    ),
-    Bug(
-        "a refused start in init is a restart",
-        "core",
-        right="    elif draft.phase is Phase.INIT:\n        draft.settle",
-        wrong="    elif False:\n        draft.settle",
-        row="03",
-    ),
-    Bug(
-        "the death of a bystander is a failure",
-        "core",
-        right=("    if child.status is not Status.UP:\n        draft.settle(child)\n    elif"),
-        wrong=("    if child.status is Status.STOPPING:\n        draft.settle(child)\n    elif"),
-        row="own bystander",
-    ),
-    Bug(
-        "one that waits for its restart does not hold all_significant",
-        "core",
-        right="child.status in (Status.UNDEFINED, Status.CONDEMNED, Status.STOPPING)",
-        wrong="not child.status.alive",
-        row="78 restarting",
-    ),
-    Bug(
-        "termination by hand is an end of its own",
-        "core",
-        right="    if child.status is not Status.UP:\n",
-        wrong=(
-            "    if child.status is Status.STOPPING and child.spec.significant:\n"
-            "        _ended(draft, child, event.reason)\n"
-            "    elif child.status is not Status.UP:\n"
-        ),
-        row="77 by hand",
-    ),
-    Bug(
-        "a group takes the latest delay, not the longest",
-        "core_draft",
-        right="due = self.plan.due if due is None else max(due, self.plan.due)",
-        wrong="pass",
-        row="own group delay joined",
-    ),
-    Bug(
-        "a pause keeps the window",
-        "core_restarts",
-        right="    draft.window = RestartWindow()\n",
-        wrong="",
-        row="88 pause",
-    ),
-    Bug(
-        "a restart by hand keeps the delay",
-        "core_requests",
-        right="starter=event, history=RestartState())",
-        wrong="starter=event)",
-        row="85",
-    ),
-    Bug(
-        "a full pool takes one more",
-        "core_requests",
-        right="draft.size >= limit",
-        wrong="draft.size > limit",
-        row="83",
-    ),
-]
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
@@ -255,17 +33,33 @@ def test_same_rows_pass_without_bug(monkeypatch: pytest.MonkeyPatch, row: str) -
 
 def core_with_bug(monkeypatch: pytest.MonkeyPatch, bug: Bug | None = None) -> Step:
     """The step function of a private copy of the core, with the bug in it."""
+    if bug is not None and bug.module == "restart":
+        plant_in_policy(monkeypatch, bug)
+        bug = None
     folder = Path(supervisors.core.__file__).parent
     copies: dict[str, ModuleType] = {}
     with monkeypatch.context() as patched:
         for name in MODULES:
             source = (folder / f"{name}.py").read_text()
             if bug is not None and bug.module == name:
-                assert source.count(bug.right) == 1, f"{bug.right!r} is not, or not once, in {name}.py"
-                source = source.replace(bug.right, bug.wrong)
+                source = changed(source, bug)
             copy = copies[name] = ModuleType(f"supervisors.{name}")
             patched.setitem(sys.modules, copy.__name__, copy)
             exec(compile(source, f"<copy of {name}.py>", "exec"), copy.__dict__)
-    # The window is a value inside the state, which is not copied: its rule is patched in place for this test.
-    monkeypatch.setattr(RestartWindow, "record", copies["core_window"].RestartWindow.record)
     return copies["core"].step
+
+
+def plant_in_policy(monkeypatch: pytest.MonkeyPatch, bug: Bug) -> None:
+    """The policy is a value inside the state, which is not copied: its rules are patched in place for this test."""
+    source = changed(Path(policies.restart.__file__).read_text(), bug)
+    names: dict[str, object] = {"__name__": "copy_of_restart"}
+    exec(compile(source, "<copy of restart.py>", "exec"), names)
+    for kind, rules in (("Intensity", ("record", "counted")), ("RestartPolicy", ("decide", "started"))):
+        for rule in rules:
+            monkeypatch.setattr(getattr(policies.restart, kind), rule, getattr(names[kind], rule))
+    names.update(vars(policies.restart))  # the rules make values of the real classes
+
+
+def changed(source: str, bug: Bug) -> str:
+    assert source.count(bug.right) == 1, f"{bug.right!r} is not, or not once, in {bug.module}.py"
+    return source.replace(bug.right, bug.wrong)

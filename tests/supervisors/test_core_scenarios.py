@@ -6,14 +6,21 @@ from supervisors.core import step
 from supervisors.core_state import count_children, which_children
 from supervisors.events import GaveUp
 from supervisors.exits import SHUTDOWN
-from supervisors.transitions import DeleteChild, RestartChild, StopRequested, SupervisorError, TerminateChild
+from supervisors.transitions import (
+    DeleteChild,
+    ResetRestarts,
+    RestartChild,
+    StopRequested,
+    SupervisorError,
+    TerminateChild,
+)
 from tests.supervisors import scenarios as s
 from tests.supervisors.core_runner import CoreRunner, Step, World
 
 
 def play(scenario: s.Scenario, step: Step = step) -> CoreRunner:
     """Run a row of the table on the core, then stop it; raises ``AssertionError`` where it does something else."""
-    runner = CoreRunner(World(), scenario.tree, step=step)
+    runner = CoreRunner(World(), scenario.tree, path="rt", step=step)
     runner.run()
     looker = _Looker(runner)
     for number, action in enumerate(scenario.script):
@@ -46,13 +53,20 @@ class _Looker:
             case s.Advance():
                 self.world.advance(action.seconds)
             case s.Terminate():
-                self.ask(runner.request(lambda n: TerminateChild(n, action.id)), action.error, wait=action.wait)
+                there = runner.at(action.at)
+                request = there.request(lambda n: TerminateChild(n, action.id, by_ref=action.by_ref))
+                self.ask(there, request, action.error, wait=action.wait)
             case s.Restart():
-                self.ask(runner.request(lambda n: RestartChild(n, action.id)), action.error)
+                request = runner.request(lambda n: RestartChild(n, action.id))
+                self.ask(runner, request, action.error, wait=action.wait)
             case s.Delete():
-                self.ask(runner.request(lambda n: DeleteChild(n, action.id)), action.error)
+                there = runner.at(action.at)
+                self.ask(there, there.request(lambda n: DeleteChild(n, action.id)), action.error)
             case s.Start():
-                self.ask(runner.add(action.kid), action.error)
+                there = runner.at(action.at)
+                self.ask(there, there.add(action.kid), action.error)
+            case s.Reset():
+                self.ask(runner, runner.request(lambda n: ResetRestarts(n, action.id)), action.error)
             case s.Stop():
                 runner.send(StopRequested(SHUTDOWN))
                 if action.wait:
@@ -71,11 +85,11 @@ class _Looker:
                     (action.child, action.rule, action.restarts)
                 ]
 
-    def ask(self, request: int, code: str | None, *, wait: bool = True) -> None:
+    def ask(self, asked: CoreRunner, request: int, code: str | None, *, wait: bool = True) -> None:
         if not wait:
             return
-        self.world.run_until(lambda: request in self.runner.replies)
-        error = self.runner.replies[request].error
+        self.world.run_until(lambda: request in asked.replies)
+        error = asked.replies[request].error
         assert (error.code if isinstance(error, SupervisorError) else error) == code
 
     def see(self, expected: s.See) -> None:

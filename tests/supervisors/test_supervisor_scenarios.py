@@ -2,9 +2,9 @@
 
 import pytest
 
-from supervisors import delete_child, restart_child, start_child, terminate_child
-from supervisors.core_state import count_children
+from supervisors import count_children, delete_child, reset_restarts, restart_child, start_child, terminate_child
 from supervisors.events import GaveUp
+from supervisors.testing import DEADLINE, await_true
 from tests.supervisors import scenarios as s
 from tests.supervisors.actor_runner import Cast
 
@@ -14,15 +14,19 @@ def test_actors_do_what_the_table_says(name, runtime, monkeypatch):
     """Every row, with threads, mailboxes and kill ladders, under a clock that the test turns."""
     scenario = s.TABLE[name]
     cast = Cast(runtime, scenario.tree, monkeypatch)
-    stage = _Stage(cast)
-    for number, action in enumerate(scenario.script):
-        try:
-            stage.act(action)
-        except AssertionError as error:
-            raise AssertionError(f"{scenario.id}, {scenario.tells}: step {number} {action}: {error}") from error
-    if cast.ended is None:
-        cast.stop()
-        cast.run_until(lambda: cast.ended is not None)
+    try:
+        stage = _Stage(cast)
+        for number, action in enumerate(scenario.script):
+            try:
+                stage.act(action)
+            except AssertionError as error:
+                raise AssertionError(f"{scenario.id}, {scenario.tells}: step {number} {action}: {error}") from error
+        if cast.ended is None:
+            cast.stop()
+            cast.run_until(lambda: cast.ended is not None)
+    finally:
+        cast.close()
+        await_true(lambda: not runtime.zombies(), "zombies end")
 
 
 class _Stage:
@@ -42,15 +46,19 @@ class _Stage:
             case s.Advance():
                 cast.advance(action.seconds)
             case s.Terminate():
-                assert cast.ask(terminate_child(root, action.id), wait=action.wait) == action.error
+                child = cast.at(action.id) if action.by_ref else action.id
+                assert cast.ask(terminate_child(cast.at(action.at), child), wait=action.wait) == action.error
             case s.Restart():
-                assert cast.ask(restart_child(root, action.id)) == action.error
+                assert cast.ask(restart_child(root, action.id), wait=action.wait) == action.error
             case s.Delete():
-                assert cast.ask(delete_child(root, action.id)) == action.error
+                assert cast.ask(delete_child(cast.at(action.at), action.id)) == action.error
             case s.Start():
-                if all(row.id != action.kid.id for row in cast.root.children()):
+                there = cast.at(action.at)
+                if all(row.id != action.kid.id for row in there.actor.children()):
                     cast.starts.pop(action.kid.id, None)
-                assert cast.ask(start_child(root, cast.spec(action.kid))) == action.error
+                assert cast.ask(start_child(there, cast.spec(action.kid))) == action.error
+            case s.Reset():
+                assert cast.ask(reset_restarts(root, action.id)) == action.error
             case s.Stop():
                 cast.stop()
                 if action.wait:
@@ -83,7 +91,7 @@ class _Stage:
             assert " ".join(cast.trace) == expected.trace
         cast.trace.clear()
         if expected.counts is not None:
-            counts = count_children(cast.root._state)
+            counts = count_children(cast.root.ref).get(timeout=DEADLINE)
             assert [counts[key] for key in ("specs", "active", "supervisors", "workers")] == [
                 int(number) for number in expected.counts.split("/")
             ]

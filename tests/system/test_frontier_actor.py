@@ -10,12 +10,13 @@ from policies.restart import RestartType, Strategy
 from scorewise_actors import ledger
 from scorewise_actors.actors.checkpoint import CheckpointActor
 from scorewise_actors.actors.frontier import FrontierActor
+from scorewise_actors.board import JobBoard
 from scorewise_actors.checkpoints import CheckpointStore
 from scorewise_actors.checkpoints.disk import Disk
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.job import Request
 from scorewise_actors.messages import AddRequests, Failed, Lease, Scraped, Swap, Throttle
-from scorewise_actors.plan import JobBoard, JobPlan
+from scorewise_actors.plan import JobPlan
 from supervisors import ChildKind, ChildSpec, ExitKind, ExitReason, Runtime, Supervisor, SupervisorSpec, ThreadActor
 
 SCRAPER = "system/job:x/scrape-1"

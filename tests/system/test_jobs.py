@@ -173,28 +173,6 @@ def test_a_system_that_is_left_in_mid_run_stops_in_order(storage, healthy_site):
 
 
 @pytest.mark.parametrize(
-    ("handler", "message"),
-    [
-        (lambda context: None, "is not async"),
-        ("scrape", "async function"),
-        (type("Scraper", (), {}), "is a class"),
-    ],
-)
-def test_a_handler_that_cannot_work_is_refused_before_anything_starts(system, handler, message):
-    """A handler that is not async is named in the error, and the job is not begun."""
-    with pytest.raises(ConfigurationError, match=message):
-        system.open_job("never", handler)
-    assert not system.store.exists("never")
-
-
-@pytest.mark.parametrize("url", ["", "example.com/page", "ftp://example.com/", "http://", "http://a b/", 5])
-def test_a_bad_url_is_named(url):
-    """Something that is no URL is refused with the value in the message."""
-    with pytest.raises(ConfigurationError, match=r"Request\.url"):
-        Request(url)
-
-
-@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"max_concurrency": 0}, "max_concurrency"),

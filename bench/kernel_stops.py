@@ -1,0 +1,169 @@
+"""How fast actors end: a thousand siblings at once, and one with a thousand messages before the stop signal."""
+
+import asyncio
+import contextlib
+import queue
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any
+
+import attrs
+import pykka
+
+from bench.kernel_actors import PATIENCE, StockSubject, ThreadSubject, loop_thread, specs, tree
+from bench.rows import Row
+from supervisors import (
+    AsyncActor,
+    ChildSpec,
+    ExitReason,
+    LoopThread,
+    Runtime,
+    Supervisor,
+    SupervisorSpec,
+    ThreadActor,
+    terminate_child,
+)
+
+MESSAGE_SECONDS = 0.001
+"""How long a message of a backlog takes."""
+
+
+@attrs.frozen
+class Spent:
+    """Seconds by the clock, and of CPU."""
+
+    wall: float
+    cpu: float
+
+
+def siblings(rounds: int, count: int) -> Iterator[Row]:
+    """Stop a pool of thread actors, and as many stock Pykka actors with ``ActorRegistry.stop_all``, in turns."""
+    taken = [(_stop_stock(count), _stop_pool(count)) for _ in range(rounds)]
+    against = f"pool / Pykka's stop_all, {count:,} threads"
+    ratio = median(pool.wall / stock.wall for stock, pool in taken)
+    yield Row.at_most(f"stop of all, time, ratio: {against}", ratio, "x", 0.5)
+    yield Row(f"stop of all, CPU, ratio: {against}", median(pool.cpu / stock.cpu for stock, pool in taken), "x")
+    for at, name in enumerate(("Pykka's stop_all", "pool")):
+        yield Row(f"stop of all, time: {name}", median(turn[at].wall for turn in taken) * 1e3, "ms")
+
+
+def _stop_stock(count: int) -> Spent:
+    for _ in range(count):
+        StockSubject.start()
+    with _spent() as spent:
+        pykka.ActorRegistry.stop_all()
+    return spent[0]
+
+
+def _stop_pool(count: int) -> Spent:
+    runtime = Runtime("siblings")
+    runtime.start(Supervisor(SupervisorSpec(specs(ThreadSubject, count), pool=True)), PATIENCE)
+    with _spent() as spent:
+        ended = runtime.stop(PATIENCE)
+    assert ended
+    return spent[0]
+
+
+@contextlib.contextmanager
+def _spent() -> Iterator[list[Spent]]:
+    spent: list[Spent] = []
+    cpu, wall = time.process_time(), time.perf_counter()
+    yield spent
+    spent.append(Spent(time.perf_counter() - wall, time.process_time() - cpu))
+
+
+@attrs.frozen
+class Moments:
+    """When a message was in hand, and when the loop of the actor had ended: ``time.perf_counter()``."""
+
+    busy: "queue.SimpleQueue[float]" = attrs.field(factory=queue.SimpleQueue)
+    ended: "queue.SimpleQueue[float]" = attrs.field(factory=queue.SimpleQueue)
+
+
+class StockClerk(pykka.ThreadingActor):
+    """Takes a while for each message, in a thread of stock Pykka's."""
+
+    use_daemon_thread = True
+
+    def __init__(self, moments: Moments) -> None:
+        super().__init__()
+        self._moments = moments
+
+    def on_receive(self, _message: Any) -> None:
+        self._moments.busy.put(time.perf_counter())
+        time.sleep(MESSAGE_SECONDS)
+
+    def on_stop(self) -> None:
+        self._moments.ended.put(time.perf_counter())
+
+
+class ThreadClerk(ThreadActor):
+    """The same in a thread."""
+
+    def __init__(self, moments: Moments) -> None:
+        super().__init__()
+        self._moments = moments
+
+    def on_receive(self, _message: Any) -> None:
+        self._moments.busy.put(time.perf_counter())
+        time.sleep(MESSAGE_SECONDS)
+
+    def on_stop(self) -> None:
+        self._moments.ended.put(time.perf_counter())
+
+
+class AsyncClerk(AsyncActor):
+    """The same on an event loop."""
+
+    def __init__(self, loop: LoopThread, moments: Moments) -> None:
+        super().__init__(loop)
+        self._moments = moments
+
+    async def on_receive(self, _message: Any) -> None:
+        self._moments.busy.put(time.perf_counter())
+        await asyncio.sleep(MESSAGE_SECONDS)
+
+    async def tear_down(self, reason: ExitReason) -> None:
+        del reason
+        self._moments.ended.put(time.perf_counter())
+
+
+def backlog(rounds: int, count: int) -> Iterator[Row]:
+    """From the stop signal to the end of the actor's loop, with messages waiting that nobody will handle any more."""
+    taken = [_stop_clerks(count) for _ in range(rounds)]
+    stock, in_thread, on_loop = (median(column) * 1e3 for column in zip(*taken, strict=True))
+    behind = f"behind {count:,} messages of {MESSAGE_SECONDS * 1e3:g} ms"
+    yield Row.at_most(f"stop signal to the end of the loop, {behind}: thread actor", in_thread, "ms", 5.0)
+    yield Row.at_most(f"stop signal to the end of the loop, {behind}: async actor", on_loop, "ms", 5.0)
+    yield Row(f"stop request to the end of the loop, {behind}: stock Pykka", stock, "ms")
+
+
+def _stop_clerks(count: int) -> tuple[float, float, float]:
+    stock, in_thread, on_loop = Moments(), Moments(), Moments()
+    clerk = StockClerk.start(stock)
+    with (
+        loop_thread("backlog") as loop,
+        tree(
+            [
+                ChildSpec("thread", lambda: ThreadClerk(in_thread)),
+                ChildSpec("async", lambda: AsyncClerk(loop, on_loop)),
+            ]
+        ) as (runtime, supervisor),
+    ):
+        thread, coroutine = (runtime.ref(f"{supervisor.path}/{child}") for child in ("thread", "async"))
+        return (
+            _until_ended(stock, clerk.tell, clerk.stop, count),
+            _until_ended(in_thread, thread.tell, lambda: terminate_child(supervisor, "thread"), count),
+            _until_ended(on_loop, coroutine.tell, lambda: terminate_child(supervisor, "async"), count),
+        )
+
+
+def _until_ended(moments: Moments, tell: Callable[[Any], None], stop: Callable[[], Any], count: int) -> float:
+    """Seconds from the wish to stop, once the first message is in hand, to the end of the loop."""
+    for number in range(count):
+        tell(number)
+    moments.busy.get(timeout=PATIENCE)
+    began = time.perf_counter()
+    stop()
+    return moments.ended.get(timeout=PATIENCE) - began

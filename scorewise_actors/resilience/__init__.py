@@ -1,0 +1,87 @@
+"""The resilience API: asyncio managers for checkpoints, retries, resources, aborts and failures.
+
+They are clients of the same actors and policies as everything else here: bound to a running ``ActorSystem``
+(``system.retries``, ...) or, constructed alone, to a small tree of their own that starts on first use.
+"""
+
+from scorewise_actors.correlation import correlation, correlation_id
+from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
+from scorewise_actors.failure_events import FailureEvent, RecoveryAction
+from scorewise_actors.resilience import presets
+from scorewise_actors.resilience.abort import AbortManager
+from scorewise_actors.resilience.checkpoint import CheckpointManager
+from scorewise_actors.resilience.configuration import (
+    AbortConfiguration,
+    CheckpointConfiguration,
+    LoggingConfiguration,
+    ResilienceConfiguration,
+    ResourceConfiguration,
+    RetryConfiguration,
+)
+from scorewise_actors.resilience.errors import (
+    AbortConfigurationError,
+    AbortExecutionError,
+    AbortPolicyNotFoundError,
+    CheckpointCorruptionError,
+    CheckpointCreationError,
+    CheckpointNotFoundError,
+    CheckpointValidationError,
+    FailureHandlingError,
+    MaxRetriesExceededError,
+    PermanentFailureError,
+    ResilienceException,
+    ResourceCleanupError,
+    ResourceMonitoringError,
+    ResourceThresholdExceededError,
+    ResourceThresholdNotFoundError,
+    RetryConfigurationError,
+    RetryExecutionError,
+    RetryPolicyNotFoundError,
+    TreeUnavailableError,
+)
+from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.retry import RetryManager
+from scorewise_actors.resilience_memory import AbortActionSpec, AbortActionType
+
+__all__ = [
+    "AbortActionSpec",
+    "AbortActionType",
+    "AbortConfiguration",
+    "AbortConfigurationError",
+    "AbortExecutionError",
+    "AbortManager",
+    "AbortPolicyNotFoundError",
+    "CheckpointConfiguration",
+    "CheckpointCorruptionError",
+    "CheckpointCreationError",
+    "CheckpointManager",
+    "CheckpointNotFoundError",
+    "CheckpointValidationError",
+    "EventHub",
+    "EventType",
+    "FailureEvent",
+    "FailureHandler",
+    "FailureHandlingError",
+    "LoggingConfiguration",
+    "MaxRetriesExceededError",
+    "PermanentFailureError",
+    "RecoveryAction",
+    "ResilienceConfiguration",
+    "ResilienceEvent",
+    "ResilienceException",
+    "ResourceCleanupError",
+    "ResourceConfiguration",
+    "ResourceMonitoringError",
+    "ResourceThresholdExceededError",
+    "ResourceThresholdNotFoundError",
+    "RetryConfiguration",
+    "RetryConfigurationError",
+    "RetryExecutionError",
+    "RetryManager",
+    "RetryPolicyNotFoundError",
+    "Severity",
+    "TreeUnavailableError",
+    "correlation",
+    "correlation_id",
+    "presets",
+]

@@ -1,0 +1,189 @@
+"""What outlives a restart of the actors below ``resilience``: each has one part, and only it writes there.
+
+The parts stand beside the tree, so that a restarted actor finds what its predecessor knew. Readers in other threads see
+the newest value or the one before it.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from policies.abort import AbortDecision, AbortPolicy, AbortState
+from policies.classify import FailureClassifier
+from policies.retry import RetryBudget, RetryPolicy
+from scorewise_actors.failure_events import FailureEvent
+from scorewise_actors.resilience_messages import Observed, Slot
+
+JOBS_KEPT = 1000
+"""Jobs, and managers, that are remembered; those that nothing was heard of for longest are forgotten first."""
+EVENTS_KEPT = 1000
+"""Failure events, and outcomes, that are kept of each job; their counts go on."""
+
+
+@attrs.frozen
+class NamedRetry:
+    """A retry policy with its classifier."""
+
+    policy: RetryPolicy
+    classifier: FailureClassifier = attrs.field(factory=FailureClassifier)
+
+
+class AbortActionType(StrEnum):
+    """What can be done when a job is aborted."""
+
+    SHUTDOWN = "SHUTDOWN"
+    """Stop the job."""
+    NOTIFY = "NOTIFY"
+    """Tell somebody."""
+    CLEANUP = "CLEANUP"
+    """Free what it holds."""
+    SAVE_STATE = "SAVE_STATE"
+    """Write a last checkpoint."""
+    LOG_EVENT = "LOG_EVENT"
+    """Write it down."""
+
+
+@attrs.frozen
+class AbortActionSpec:
+    """One action of an abort policy."""
+
+    type: AbortActionType
+    target: str | None = None
+    """For whoever carries it out: an address, a component."""
+    parameters: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+    timeout: float = 30.0
+    """Seconds that it has."""
+
+
+@attrs.frozen
+class NamedAbort:
+    """An abort policy with its actions; None for the usual ones."""
+
+    policy: AbortPolicy
+    actions: tuple[AbortActionSpec, ...] | None = None
+
+
+@attrs.define
+class RetryAccount:
+    """One manager's share of the RetryDesk."""
+
+    budget: RetryBudget = attrs.field(factory=RetryBudget)
+    counted: int = 0
+    """First tries that were paid in."""
+    held: list[Slot] = attrs.field(factory=list)
+    """Slots that are taken."""
+    answered: "OrderedDict[str, bool]" = attrs.field(factory=OrderedDict)
+    """The latest answers to withdrawals, by id: for one that comes twice."""
+
+
+@attrs.define
+class RetryMemory:
+    """Of the RetryDesk."""
+
+    policies: Mapping[str, NamedRetry] = MappingProxyType({})
+    accounts: "OrderedDict[str, RetryAccount]" = attrs.field(factory=OrderedDict)
+
+
+@attrs.frozen
+class PolicySight:
+    """A job as one policy sees it."""
+
+    state: AbortState = attrs.field(factory=AbortState)
+    crashed: AbortDecision | None = None
+    """What the crash rule said last, until a page comes again."""
+
+
+@attrs.define
+class JudgedJob:
+    """What the AbortJudges know of a job."""
+
+    outcomes: "deque[tuple[float, Observed, int]]" = attrs.field(factory=lambda: deque(maxlen=EVENTS_KEPT))
+    """Time (monotonic), outcome, size of the fleet: for policies that are asked about later."""
+    operations: int = 0
+    failures: int = 0
+    sights: dict[str, PolicySight] = attrs.field(factory=dict)
+    """By id of the policy, for those that were asked about."""
+    policies: dict[str, AbortPolicy] = attrs.field(factory=dict)
+    watched: dict[str, tuple[float, int]] = attrs.field(factory=dict)
+    """Policy id → seconds between two judgements, floor."""
+    told: set[str] = attrs.field(factory=set)
+    """Policies whose verdict was told."""
+    ids: "deque[str]" = attrs.field(factory=lambda: deque(maxlen=EVENTS_KEPT))
+    halted: AbortDecision | None = None
+
+
+@attrs.define
+class AbortMemory:
+    """Of the AbortJudges."""
+
+    policies: Mapping[str, NamedAbort] = MappingProxyType({})
+    jobs: "OrderedDict[str, JudgedJob]" = attrs.field(factory=OrderedDict)
+
+
+@attrs.define
+class SignatureCount:
+    """One kind of failure."""
+
+    count: int
+    first: FailureEvent
+    last: FailureEvent
+
+
+@attrs.define
+class FailureRecord:
+    """What the FailureLedger knows of a job. The counts are exact for ever, the events the latest only."""
+
+    events: "deque[FailureEvent]" = attrs.field(factory=lambda: deque(maxlen=EVENTS_KEPT))
+    total: int = 0
+    successes: int = 0
+    streak: int = 0
+    longest_streak: int = 0
+    by: dict[str, dict[str, int]] = attrs.field(factory=dict)
+    """``category``, ``severity``, ``host``, ``error_type``, ``breach``, ``restart``, ``action`` → word → count."""
+    signatures: dict[str, SignatureCount] = attrs.field(factory=dict)
+    timeline: "OrderedDict[int, int]" = attrs.field(factory=OrderedDict)
+    """Minute since 1970 → failures."""
+    ids: "deque[str]" = attrs.field(factory=lambda: deque(maxlen=EVENTS_KEPT))
+
+
+@attrs.define
+class FailureMemory:
+    """Of the FailureLedger."""
+
+    jobs: "OrderedDict[str, FailureRecord]" = attrs.field(factory=OrderedDict)
+
+
+@attrs.frozen
+class ResilienceMemory:
+    """All parts."""
+
+    retry: RetryMemory = attrs.field(factory=RetryMemory)
+    aborts: AbortMemory = attrs.field(factory=AbortMemory)
+    failures: FailureMemory = attrs.field(factory=FailureMemory)
+
+
+def remembered(jobs: "OrderedDict[str, Any]", job_id: str, new: type[Any]) -> Any:
+    """The record of a job, made if there is none; the one that was silent for longest makes room."""
+    record = jobs.get(job_id)
+    if record is None:
+        record = jobs[job_id] = new()
+        while len(jobs) > JOBS_KEPT:
+            jobs.popitem(last=False)
+    else:
+        jobs.move_to_end(job_id)
+    return record
+
+
+def defined(
+    policies: Mapping[str, Any], name: str, policy: Any, taken: frozenset[str]
+) -> tuple[str, Mapping[str, Any]]:
+    """An id for `policy` and the mapping with it: its name, or ``name-2`` and so on while another policy has that."""
+    number, chosen = 1, name
+    while chosen in taken or (chosen in policies and policies[chosen] != policy):
+        number += 1
+        chosen = f"{name}-{number}"
+    return chosen, MappingProxyType({**policies, chosen: policy})
