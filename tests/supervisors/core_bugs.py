@@ -253,8 +253,8 @@ BUGS = [
     Bug(
         "one that is added late starts first",
         "core_draft",
-        right="starts=(*self.plan.starts, child.id)",
-        wrong="starts=(child.id, *self.plan.starts)",
+        right="starts=(*plan.starts, child.id)",
+        wrong="starts=(child.id, *plan.starts)",
         row="own late start in init",
     ),
     Bug(
@@ -493,5 +493,12 @@ BUGS = [
         right="draft.size >= limit",
         wrong="sum(one.status.alive for one in draft.ordered()) >= limit",
         row="83",
+    ),
+    Bug(
+        "a child that was deleted and added anew starts at its old place",
+        "core_draft",
+        right=" and child.id not in plan.starts:",
+        wrong=":",
+        row="60 in group",
     ),
 ]

@@ -268,3 +268,17 @@ row(
     See("-c -b -a +a +b +c +d"),
     **ALL,
 )
+row(
+    "60 in group",
+    "a child that is deleted and added anew while its group waits starts at its new place, the end",
+    permanent("a b"),
+    See("+a +b"),
+    Kill("a"),
+    See("-b", "a=restarting b=undefined", due=0.1),
+    Terminate("a"),
+    Delete("a"),
+    Start(Kid("a")),
+    See("+b +a", "b=up a=up"),
+    restarts=slowly(),
+    **ALL,
+)
