@@ -20,6 +20,8 @@ OutcomeSeen           FrontierActor      AbortJudgeActor     an item ended, or a
 BrowserCrashed        BrowserActor       AbortJudgeActor     a browser died
 Breach                MonitorActor       AbortJudgeActor     a resource threshold was passed, or is fine again
 Recycle               MonitorActor       BrowserActor        replace your Chromium, page by page
+Trim                  MonitorActor       BrowserActor        have your pages drop what they do not need
+Evict                 MonitorActor       BrowserActor        kill your Chromium: there is no memory left
 ====================  =================  ==================  ===================================================
 
 Besides these travel the kernel's own signals: ``Down`` of a ScrapeActor to the FrontierActor (its lease returns).
@@ -225,5 +227,21 @@ class Breach:
 @attrs.frozen
 class Recycle:
     """Replace the Chromium process without stopping work."""
+
+    reason: str
+    patience: float | None = None
+    """Seconds that pages in the old one have to finish; then their items go back. None: as long as they take."""
+
+
+@attrs.frozen
+class Trim:
+    """Collect the garbage of all pages."""
+
+    reason: str
+
+
+@attrs.frozen
+class Evict:
+    """Kill the Chromium process group now; items in it go back, and the supervisor starts the next one."""
 
     reason: str

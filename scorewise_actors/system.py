@@ -3,12 +3,13 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import attrs
 from loguru import logger
 
+from scorewise_actors import ledger
 from scorewise_actors.actors.browser import BrowserActor
 from scorewise_actors.actors.driver import DriverActor
 from scorewise_actors.actors.scrape import cancel_pages
@@ -144,7 +145,8 @@ class ActorSystem:
     # ------------------------------------------------------------------------------------------------------ jobs
 
     def open_job(self, job_id: str, handler: Handler, *, purge: bool = False, **settings: Any) -> "JobHandle":
-        """Start a job's tree, resuming it if the storage knows ``job_id``; blocks until browsers are up.
+        """Start a job's tree, resuming it if the storage knows ``job_id``; blocks until browsers are up. For a job that
+        is complete none is started, or needed, unless ``add`` brings new items.
 
         Feed it with ``add`` and ``close_input``. ``purge`` forgets what earlier runs did. ``settings`` replace fields
         of the system's configuration for this job. Raises ``ConfigurationError``, ``BrowserNotFound``,
@@ -157,15 +159,23 @@ class ActorSystem:
         if job_id in self._jobs and not self._jobs[job_id].ended:
             raise ConfigurationError(f"job {job_id!r} is running in this system already")
         config = self._for_job(settings)
-        find_executable(config.browser.executable)
+        if purge or not self.store.exists(job_id):
+            find_executable(config.browser.executable)
         if purge:
             self.store.purge(job_id)
         board = JobBoard()
-        board.first_journal = self.store.open(job_id)
-        plan = JobPlan(job_id, handler, config, self.store)
+        board.first_journal = journal = self.store.open(job_id)
+        try:
+            idle = _is_complete(journal.state)
+            if not idle:
+                find_executable(config.browser.executable)
+            plan = JobPlan(job_id, handler, config, self.store)
+            handle = JobHandle(self.runtime, plan, board)
+        except BaseException:
+            journal.close()
+            raise
         self.resilience.tell("aborts", JobBegan(job_id, config.abort))
-        handle = JobHandle(self.runtime, plan, board)
-        handle.launch()
+        handle.launch(idle=idle)
         self._jobs = {name: job for name, job in self._jobs.items() if not job.ended} | {job_id: handle}
         return handle
 
@@ -232,6 +242,12 @@ class ActorSystem:
             raise
         handle.close_input()
         return handle.wait()
+
+
+def _is_complete(state: Mapping[str, Any]) -> bool:
+    """There are items, and each has its outcome."""
+    counted = ledger.audit(state)
+    return counted.enqueued > 0 and not counted.pending
 
 
 def _batches(requests: Iterable[Request | str]) -> Iterator[list[Request | str]]:

@@ -71,6 +71,12 @@ class ActorMailbox(Protocol):
     def close(self) -> None: ...
 
 
+class _Deferred(Envelope[Any]):
+    """A system request that waits behind messages."""
+
+    __slots__ = ()
+
+
 class WaitCell(Protocol):
     """What stands still while a thread is blocked: a thread actor, or an event loop with all its actors."""
 
@@ -422,13 +428,18 @@ class Actor(pykka.Actor):
             return NO_REPLY
 
     def _serve_request(self, request: SystemRequest) -> Any:
-        """Serve a system request, unless so many came in a row that the messages that wait have to come first."""
+        """Serve a system request, unless so many came in a row that the messages that wait have to come first. One that
+        has waited behind them is served in any case.
+        """
+        envelope = self._in_hand
+        assert envelope is not None
+        if isinstance(envelope, _Deferred):
+            return request.serve(self)
         handled, served = self._requests_in_row
         served = served + 1 if handled == self.handled_count else 1
         self._requests_in_row = (self.handled_count, served)
         if served > _REQUESTS_PER_TURN and request.can_wait and not self.suspended and self.mailbox.has_messages():
-            assert self._in_hand is not None
-            self.mailbox.put_last(self._in_hand)
+            self.mailbox.put_last(_Deferred(envelope.message, envelope.reply_to))
             return NO_REPLY
         return request.serve(self)
 

@@ -174,7 +174,7 @@ class ReplyFuture(pykka.Future[Any]):
             return
         asker = current.get() if self.target is not None else None
         cell = asker.wait_cell() if asker is not None else None
-        if asker is None or cell is None:
+        if asker is None or cell is None or cell.blocked_on is self:  # the last: published by ``Ref.ask``
             self._wait_at(gate, timeout)
             return
         cell.blocked_on = self

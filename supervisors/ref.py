@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pykka._envelope import Envelope
 
 from supervisors.actor import Actor, Watcher, offer
-from supervisors.ask_cycles import AskCycleError, check_wait
+from supervisors.ask_cycles import check_wait
 from supervisors.current import current
 from supervisors.errand import Errand
 from supervisors.events import DeadLetter
@@ -90,15 +90,16 @@ class Ref:
         future = ReplyFuture()
         future.target = self
         cell = asker.wait_cell()
-        if cell is not None:
-            cell.blocked_on = future  # published before the look, and before the message is sent
-            try:
-                check_wait(asker, future)
-            except AskCycleError:
-                cell.blocked_on = None
-                raise
-        self.send(Envelope(message, future), asker)
-        return future.get(timeout=timeout)
+        if cell is None:
+            self.send(Envelope(message, future), asker)
+            return future.get(timeout=timeout)
+        cell.blocked_on = future  # published before the look around, and all that before the message is sent
+        try:
+            check_wait(asker, future)
+            self.send(Envelope(message, future), asker)
+            return future.get(timeout=timeout)
+        finally:
+            cell.blocked_on = None
 
     def request(self, message: Any, *, wait: float | None = None) -> ReplyFuture:
         """Send; the future can be awaited or waited for, and is always answered. ``wait`` are seconds for which the

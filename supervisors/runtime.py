@@ -192,18 +192,17 @@ class Runtime:
         A dead letter that comes of telling a dead letter, as by a subscriber that tells an actor which is down, is
         counted and not told again.
         """
-        nested = False
-        if event.kind == "dead_letter":
-            with self.lock:
-                self.dead_letters[event.path] += 1
-            nested = getattr(_telling, "dead_letter", False)
-        if not self._subscribers or nested:
-            return
-        _telling.dead_letter = event.kind == "dead_letter"
-        try:
+        if event.kind != "dead_letter":
             self._tell(event)
-        finally:
-            _telling.dead_letter = nested
+            return
+        with self.lock:
+            self.dead_letters[event.path] += 1
+        if self._subscribers and not getattr(_telling, "dead_letter", False):
+            _telling.dead_letter = True
+            try:
+                self._tell(event)
+            finally:
+                _telling.dead_letter = False
 
     def drop_late(self, path: str, message: object, sender: Actor) -> None:
         """An abandoned actor still sends: count it."""
