@@ -9,6 +9,11 @@ from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severi
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction
 from scorewise_actors.resilience import presets
 from scorewise_actors.resilience.abort import AbortManager
+from scorewise_actors.resilience.browser_session import (
+    BrowserSession,
+    capture_browser_state,
+    restore_browser_state,
+)
 from scorewise_actors.resilience.checkpoint import CheckpointManager
 from scorewise_actors.resilience.configuration import (
     AbortConfiguration,
@@ -40,6 +45,7 @@ from scorewise_actors.resilience.errors import (
     TreeUnavailableError,
 )
 from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
 from scorewise_actors.resilience_memory import AbortActionSpec, AbortActionType
 
@@ -51,6 +57,7 @@ __all__ = [
     "AbortExecutionError",
     "AbortManager",
     "AbortPolicyNotFoundError",
+    "BrowserSession",
     "CheckpointConfiguration",
     "CheckpointCorruptionError",
     "CheckpointCreationError",
@@ -71,6 +78,7 @@ __all__ = [
     "ResilienceException",
     "ResourceCleanupError",
     "ResourceConfiguration",
+    "ResourceMonitor",
     "ResourceMonitoringError",
     "ResourceThresholdExceededError",
     "ResourceThresholdNotFoundError",
@@ -81,7 +89,9 @@ __all__ = [
     "RetryPolicyNotFoundError",
     "Severity",
     "TreeUnavailableError",
+    "capture_browser_state",
     "correlation",
     "correlation_id",
     "presets",
+    "restore_browser_state",
 ]
