@@ -28,6 +28,7 @@ from scorewise_actors.resilience.checkpoint import CheckpointManager
 from scorewise_actors.resilience.configuration import CheckpointConfiguration, ResilienceConfiguration
 from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
 from scorewise_actors.resilience_messages import JobBegan
 from scorewise_actors.tree import system_spec
@@ -80,6 +81,8 @@ class ActorSystem:
         settled = resilience if resilience is not None else self._usual_resilience()
         self.checkpoints = CheckpointManager(settled.checkpoint, key=self.config.key, connection=self.resilience)
         """Keeps snapshots of your own states; see ``CheckpointManager``."""
+        self.resources = ResourceMonitor(settled.resource, connection=self.resilience)
+        """Watches memory, processors and disk; see ``ResourceMonitor``."""
         self.retries = RetryManager(settled.retry, self.resilience)
         """Tries operations again; see ``RetryManager``."""
         self.aborts = AbortManager(settled.abort, self.resilience)

@@ -10,6 +10,11 @@ from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severi
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction
 from scorewise_actors.resilience import presets, sources
 from scorewise_actors.resilience.abort import AbortManager
+from scorewise_actors.resilience.browser_session import (
+    BrowserSession,
+    capture_browser_state,
+    restore_browser_state,
+)
 from scorewise_actors.resilience.checkpoint import CheckpointManager
 from scorewise_actors.resilience.configuration import (
     AbortConfiguration,
@@ -41,6 +46,7 @@ from scorewise_actors.resilience.errors import (
     TreeUnavailableError,
 )
 from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
 
 __all__ = [
@@ -50,6 +56,7 @@ __all__ = [
     "AbortManager",
     "AbortPolicyNotFoundError",
     "AbortStep",
+    "BrowserSession",
     "CheckpointConfiguration",
     "CheckpointCorruptionError",
     "CheckpointCreationError",
@@ -71,6 +78,7 @@ __all__ = [
     "ResilienceException",
     "ResourceCleanupError",
     "ResourceConfiguration",
+    "ResourceMonitor",
     "ResourceMonitoringError",
     "ResourceThresholdExceededError",
     "ResourceThresholdNotFoundError",
@@ -81,8 +89,10 @@ __all__ = [
     "RetryPolicyNotFoundError",
     "Severity",
     "TreeUnavailableError",
+    "capture_browser_state",
     "correlation",
     "correlation_id",
     "presets",
+    "restore_browser_state",
     "sources",
 ]
