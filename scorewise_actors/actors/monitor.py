@@ -44,7 +44,7 @@ _TOGETHER = 0.1
 
 def system_memory(config: SystemConfig) -> MonitorMemory:
     """What the monitor of a system begins with."""
-    watch = Watch(SYSTEM, config.thresholds, config.monitor_interval, cleanup=True)
+    watch = Watch(SYSTEM, config.thresholds, config.monitor_interval, CleanupLevel.FORCE)
     return MonitorMemory({SYSTEM: watch})
 
 
@@ -104,12 +104,13 @@ class MonitorActor(TrackedActor):
         watch.state, decision = watch.policy.evaluate(watch.state, readings, now)
         for event in decision.events:
             self._tell(watch, event)
-        cleanup = decision.cleanup if watch.cleanup else None
+        hardest = watch.cleanup
+        cleanup = None if decision.cleanup is None or hardest is None else min(decision.cleanup, hardest)
         if cleanup is not None:
             self._clean(cleanup, watch, sample, now)
-        if overdue and watch.cleanup:
+        if overdue and hardest is not None and hardest >= CleanupLevel.MODERATE:
             self._upkeep.renew_overdue(overdue, now)
-        if watch.sink is not None and (decision.events or cleanup is not None):
+        if watch.sink is not None and (decision.events or cleanup is not None or overdue):
             report = Report(
                 watch.id, watch.policy, sample, readings, decision.events, watch.state.breached, cleanup, overdue
             )

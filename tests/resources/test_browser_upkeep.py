@@ -47,7 +47,7 @@ def run_until(system, site, condition, what, policy=None):
     """
     handle = system.open_job("job", scrape)
     if policy is not None:
-        system.runtime.ref("system/monitor").ask(StartWatch("system", policy, 0.3, True, lambda _: None))
+        system.runtime.ref("system/monitor").ask(StartWatch("system", policy, 0.3, CleanupLevel.FORCE, lambda _: None))
     urls, added = match_urls(site, 60), 0
     try:
         end = time.monotonic() + 120
