@@ -7,9 +7,10 @@ their bar are figures of the clock alone: there the ratio next to them is what c
 
 from collections.abc import Iterator
 
+from bench.kernel_costs import costs
 from bench.kernel_memory import memory
 from bench.kernel_messages import messages
-from bench.kernel_restarts import costs, latencies
+from bench.kernel_restarts import latencies
 from bench.kernel_stops import backlog, siblings
 from bench.rows import Row
 from bench.spec import Bench, Say

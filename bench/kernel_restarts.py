@@ -1,4 +1,4 @@
-"""How long a crashed child is away, and what its restart costs with many children and after many restarts."""
+"""How long a crashed child is away: a thread actor and an async actor, against the start of a bare thread."""
 
 import contextlib
 import queue
@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
-import attrs
-
 from bench.kernel_actors import (
     PATIENCE,
     AsyncSubject,
@@ -16,14 +14,10 @@ from bench.kernel_actors import (
     Stopwatch,
     ThreadSubject,
     loop_thread,
-    specs,
     tree,
 )
 from bench.rows import Row
 from supervisors import ChildSpec, Ref, Runtime, SupervisorError, delete_child
-
-FEW = 10
-"""Children of a supervisor that has few."""
 
 
 class Patient:
@@ -47,7 +41,7 @@ class Patient:
         for _ in range(crashes):
             self._crash()
         self._settle()
-        return (time.process_time() - began) / crashes
+        return (time.process_time() - began) / max(crashes, 1)
 
     def _crash(self) -> float:
         self._ref.tell(Crash(self._watch))
@@ -98,42 +92,3 @@ def _bare_start() -> float:
     seconds = runs.get(timeout=PATIENCE) - began
     thread.join()
     return seconds
-
-
-@attrs.frozen
-class Costs:
-    """CPU seconds of one restart in each situation, of one round."""
-
-    few: float
-    many_children: float
-    many_restarts: float
-    thread: float
-
-
-def costs(rounds: int, crashes: int, children: int, restarts: int) -> Iterator[Row]:
-    """What a restart costs in CPU: with few and with many children, with few and with many restarts in the window."""
-    with contextlib.ExitStack() as stack:
-        loop = stack.enter_context(loop_thread("costs"))
-
-        def patient(others: int, *, on_loop: bool = True) -> Patient:
-            watch = Stopwatch()
-            first = ChildSpec("patient", lambda: watch.watched(AsyncSubject(loop) if on_loop else ThreadSubject()))
-            runtime, supervisor = stack.enter_context(tree([first, *specs(lambda: AsyncSubject(loop), others)]))
-            return Patient(runtime, supervisor, "patient", watch)
-
-        few, many, veteran = patient(FEW - 1), patient(children - 1), patient(FEW - 1)
-        in_thread = patient(FEW - 1, on_loop=False)
-        veteran.cost(restarts)
-        few.cost(crashes)
-        in_thread.cost(crashes)
-        many.cost(crashes)
-        taken = [
-            Costs(few.cost(crashes), many.cost(crashes), veteran.cost(crashes), in_thread.cost(crashes))
-            for _ in range(rounds)
-        ]
-    ratio = median(costs.many_children / costs.few for costs in taken)
-    yield Row.at_most(f"CPU per restart, ratio: with {children:,} children / with {FEW}", ratio, "x", 1.5)
-    ratio = median(costs.many_restarts / costs.few for costs in taken)
-    yield Row.at_most(f"CPU per restart, ratio: after {restarts:,} in the window / after few", ratio, "x", 1.5)
-    yield Row(f"CPU per restart: async actor, {FEW} children", median(costs.few for costs in taken) * 1e6, "µs")
-    yield Row(f"CPU per restart: thread actor, {FEW} children", median(costs.thread for costs in taken) * 1e6, "µs")

@@ -176,6 +176,17 @@ class RestartPolicy:
         """The state after the child came up at `now`. Call it when the child is ready, not when its start began."""
         return attrs.evolve(state, started=now)
 
+    def stopped(self, state: RestartState, now: float) -> RestartState:
+        """The state after the child went down at `now` for no failure of its own: stopped, or at its normal end.
+
+        A stable life ends the streak here as well; a start that is refused later is no failure of a life.
+        """
+        if state.started is None:
+            return state
+        if now - state.started >= self.stable_after:
+            return RestartState(state.times)
+        return attrs.evolve(state, started=None)
+
     def decide(
         self, state: RestartState, now: float, rng: random.Random, *, count: bool = True
     ) -> tuple[RestartState, RestartDecision]:

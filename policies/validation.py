@@ -74,6 +74,32 @@ def integer(
     return check
 
 
+def each(*, of: Validator) -> Validator:
+    """An attrs validator: a tuple, every item of which passes the validator `of`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, tuple):
+            raise ValueError(f"{_field(instance, attribute)} must be a tuple, got {value!r}")  # noqa: TRY004 - one error type for all fields
+        for item in value:
+            of(instance, attribute, item)
+
+    return check
+
+
+def text(low: int, high: int, *, optional: bool = False) -> Validator:
+    """An attrs validator: a string of `low` to `high` characters, or None where `optional`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if optional and value is None:
+            return
+        if not isinstance(value, str) or not low <= len(value) <= high:
+            raise ValueError(
+                f"{_field(instance, attribute)} must be a string of {low} to {high} characters, got {value!r}"
+            )
+
+    return check
+
+
 def member(kind: type[Enum]) -> Validator:
     """An attrs validator: a member of the enum `kind`; the error lists the members."""
 
@@ -85,12 +111,15 @@ def member(kind: type[Enum]) -> Validator:
     return check
 
 
-def instance_of(kind: type, *, error: type[ValueError] = ValueError) -> Validator:
-    """An attrs validator: a `kind`. Unlike attrs' own it raises the one class of error that all fields raise."""
+def instance_of(kind: type, *, optional: bool = False, error: type[ValueError] = ValueError) -> Validator:
+    """An attrs validator: a `kind`, or None where `optional`. Unlike attrs' own it raises the one class of error that
+    all fields raise.
+    """
+    none = " or None" if optional else ""
 
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if not isinstance(value, kind):
-            raise error(f"{_field(instance, attribute)} must be a {kind.__name__}, got {value!r}")
+        if not isinstance(value, kind) and not (optional and value is None):
+            raise error(f"{_field(instance, attribute)} must be a {kind.__name__}{none}, got {value!r}")
 
     return check
 

@@ -160,8 +160,7 @@ def of_failure(failure: Failure, verdict: Verdict | None, source: str) -> Failur
     """The record of a classified failure inside of the tree."""
     report = {"error_type": failure.type, "message": failure.message, "source": source, "status": failure.status}
     event = failure_event(report | ({"context": {"url": failure.url}} if failure.url else {}))
-    if verdict is None:
-        return event
+    verdict = verdict or FailureClassifier().classify(failure)
     return attrs.evolve(event, category=verdict.category, stream=verdict.stream, transient=verdict.transient)
 
 

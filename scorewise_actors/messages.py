@@ -32,6 +32,7 @@ from typing import Any
 import attrs
 
 from policies.failures import Failure, Stream
+from policies.rules import Verdict as Classified
 from scorewise_actors.checkpoints.ops import Op
 from scorewise_actors.job import Request
 from supervisors.future import ReplyFuture
@@ -198,6 +199,10 @@ class OutcomeSeen:
 
     failed: bool
     stream: Stream
+    failure: Failure | None = None
+    """What failed, as facts."""
+    classified: Classified | None = None
+    """What the classification makes of it."""
 
 
 @attrs.frozen

@@ -114,6 +114,8 @@ class JudgedJob:
     """Policies whose verdict was told."""
     ids: "deque[str]" = attrs.field(factory=lambda: deque(maxlen=EVENTS_KEPT))
     halted: AbortDecision | None = None
+    own: AbortPolicy | None = None
+    """Of a job that has a judge of its own."""
 
 
 @attrs.define

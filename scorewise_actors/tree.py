@@ -74,19 +74,15 @@ def resilience_spec(memory: ResilienceMemory, events: EventHub) -> SupervisorSpe
     )
 
 
-def job_spec(plan: JobPlan, board: JobBoard) -> ChildSpec:
-    """One job.
+def job_spec(plan: JobPlan, board: JobBoard, *, idle: bool = False) -> ChildSpec:
+    """One job. ``idle``: without its drivers, which are added as ``drivers_spec`` once there is something to do.
 
     Temporary: a job that gave up has used up the restarts of every level below it, and restarting it from here would
     count against the other jobs. Its journal is kept, and the same command resumes it.
     """
     config = plan.config
     drain = Ladder(stop=config.drain_timeout)
-    drivers = tuple(
-        _supervisor(f"driver-{number}", _driver(plan, number, slots))
-        for number, slots in enumerate(config.slots(), start=1)
-    )
-    children = (
+    children: tuple[ChildSpec, ...] = (
         ChildSpec("checkpoint", lambda: CheckpointActor(plan, board), ladder=drain),
         ChildSpec(
             "frontier",
@@ -96,10 +92,20 @@ def job_spec(plan: JobPlan, board: JobBoard) -> ChildSpec:
             ladder=drain,
         ),
         ChildSpec("judge", lambda: AbortJudgeActor(plan, board), restart=RestartType.TRANSIENT, significant=True),
-        _supervisor("drivers", SupervisorSpec(drivers, restarts=_restarts(len(drivers)))),
     )
+    if not idle:
+        children = (*children, drivers_spec(plan))
     spec = SupervisorSpec(children, strategy=Strategy.REST_FOR_ONE, auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
     return _supervisor(plan.name, spec, RestartType.TEMPORARY)
+
+
+def drivers_spec(plan: JobPlan) -> ChildSpec:
+    """The drivers of a job, with their browsers and scrapers: the last child of its supervisor."""
+    drivers = tuple(
+        _supervisor(f"driver-{number}", _driver(plan, number, slots))
+        for number, slots in enumerate(plan.config.slots(), start=1)
+    )
+    return _supervisor("drivers", SupervisorSpec(drivers, restarts=_restarts(len(drivers))))
 
 
 def _driver(plan: JobPlan, number: int, slots: tuple[int, ...]) -> SupervisorSpec:

@@ -154,6 +154,7 @@ class Draft:
         """Put a child that is down where it belongs: back into the queue, out of the table, or to rest."""
         for request in child.stoppers:
             self.reply(request)
+        child = attrs.evolve(child, history=self.spec.restarts.stopped(child.history, self.now))
         if child.comes_back:
             self.put(attrs.evolve(child, status=Status.QUEUED, comes_back=False, stoppers=()))
             return

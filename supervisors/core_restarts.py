@@ -45,18 +45,20 @@ def _restart_alone(draft: Draft, child: Child) -> None:
 
 
 def _restart_group(draft: Draft, failed: Child, group: tuple[str, ...]) -> None:
-    """Stop what the strategy affects, then start it again with the failed child, in order.
+    """Stop what the strategy affects, then start it again with the failed child, in order and after its delay.
 
     Every child of the group comes back but the temporary ones: also those that were terminated by hand, and transient
     ones that had ended normally.
     """
     draft.put(failed)
     others = [draft.get(name) for name in group if name != failed.id]
-    members = [_called_back(draft, child) for child in others if child is not None]
+    members = [_called_back(draft, child, failed.due) for child in others if child is not None]
     draft.open_plan(members, f"restarts with {failed.id!r}", failed.due)
 
 
-def _called_back(draft: Draft, child: Child) -> Child:
+def _called_back(draft: Draft, child: Child, due: float | None) -> Child:
+    if due is not None:
+        child = attrs.evolve(child, due=due)  # its start is a delayed one, too: a refusal uses up no intensity
     if child.status.alive:
         return draft.condemn(child, comes_back=True)
     if child.spec.restart is RestartType.TEMPORARY:

@@ -12,6 +12,7 @@ from supervisors.threads import raise_in_thread, thread_frame, thread_stack
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor
+    from supervisors.future import ReplyFuture
 
 _TASKS_GET = 2.0
 """Seconds that left-over tasks are given to end once the last actor is gone."""
@@ -26,6 +27,8 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.blocked_on: ReplyFuture | None = None
+        """The answer for which code on this loop blocks the thread, and with it all actors of the loop."""
         self.loop = asyncio.new_event_loop()
         self._actors: set[Actor] = set()
         self._ending = False

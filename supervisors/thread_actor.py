@@ -5,9 +5,12 @@ from typing import Any
 
 from pykka._envelope import Envelope
 
-from supervisors.actor import NO_REPLY, Actor, current, offer
+from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
+from supervisors.bounded_mailbox import BoundedMailbox
+from supervisors.current import current
 from supervisors.exits import ExitReason, Killed
 from supervisors.mailbox import Mailbox
+from supervisors.mailbox_policy import MailboxPolicy
 from supervisors.threads import raise_in_thread, take_exception, thread_stack
 
 
@@ -29,6 +32,9 @@ class ThreadActor(Actor):
     @staticmethod
     def _create_actor_inbox() -> Mailbox:
         return Mailbox()
+
+    def _mailbox_with(self, policy: MailboxPolicy) -> BoundedMailbox:
+        return BoundedMailbox(policy)
 
     def _start_actor_loop(self) -> None:
         thread = threading.Thread(target=self._run, name=self.path, daemon=True)
@@ -67,7 +73,7 @@ class ThreadActor(Actor):
         inbox = self.actor_inbox
         while self._stop_reason is None:
             self._handle(inbox.get())
-        while self.drains and (left := inbox.poll()) is not None:
+        while self._drains_on() and (left := inbox.poll()) is not None:
             self._handle(left)
         return self._stop_reason
 
@@ -78,6 +84,18 @@ class ThreadActor(Actor):
         if envelope.reply_to is not None and reply is not NO_REPLY:
             offer(envelope.reply_to, reply)
         self._in_hand = None
+
+    def suspend(self) -> Any:
+        """Serve nothing but signals, until ``Resume`` or the end. Returns when that came."""
+        if not self.suspended:
+            self.suspended = True
+            self._answer_at_once()
+            inbox = self.actor_inbox
+            while self.suspended and self._stop_reason is None:
+                self._handle(inbox.get_signal())
+            self.suspended = False
+            return NO_REPLY
+        return True
 
     def _last_hook(self, reason: ExitReason) -> ExitReason:
         try:
@@ -105,6 +123,10 @@ class ThreadActor(Actor):
                     take_exception()
         except Killed:  # that was it
             return
+
+    def wait_cell(self) -> WaitCell | None:
+        thread = self._thread
+        return self if thread is not None and thread.ident == threading.get_ident() else None
 
     # ------------------------------------------------------------------------------------------------ the rungs
 

@@ -10,7 +10,8 @@ from playwright.async_api import Error as PlaywrightError
 
 from scorewise_actors.actors.driver import Lost, beat, tell_lost
 from scorewise_actors.browser.chromium import Browser
-from scorewise_actors.browser.errors import BrowserLayerError, BrowserNotFound
+from scorewise_actors.browser.errors import BrowserLayerError, BrowserNotFound, DidNotStart
+from scorewise_actors.browser.last_words import last_words
 from scorewise_actors.messages import BrowserCrashed, Evict, Recycle, Trim
 from scorewise_actors.plan import BrowserCell, JobPlan
 from supervisors.async_actor import AsyncActor
@@ -114,9 +115,11 @@ class BrowserActor(AsyncActor):
             except BrowserNotFound:
                 raise
             except (BrowserLayerError, PlaywrightError) as error:
-                if not left or driver.gone.is_set:
+                if driver.gone.is_set:
                     raise
-                logger.warning("{}: the browser did not start, once more: {}", self.path, error)
+                if not left:
+                    raise DidNotStart(last_words(error)) from error
+                logger.warning("{}: once more: {}", self.path, last_words(error))
         raise AssertionError
 
     def _is_gone(self, browser: Browser, reason: str) -> None:

@@ -7,7 +7,7 @@ They are clients of the same actors and policies as everything else here: bound 
 from scorewise_actors.correlation import correlation, correlation_id
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction
-from scorewise_actors.resilience import presets
+from scorewise_actors.resilience import presets, sources
 from scorewise_actors.resilience.abort import AbortManager
 from scorewise_actors.resilience.browser_session import (
     BrowserSession,
@@ -94,4 +94,5 @@ __all__ = [
     "correlation_id",
     "presets",
     "restore_browser_state",
+    "sources",
 ]

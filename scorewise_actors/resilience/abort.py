@@ -47,6 +47,8 @@ Notified = Callable[[dict[str, Any]], Any | Awaitable[Any]]
 """A notification hook: gets ``{"job_id", "reason", "rule", "policy_id", "evidence", "timestamp"}``; sync or async."""
 
 NOTIFY_TIMEOUT = 30.0
+OF_THE_JOB = "(job)"
+"""Id of the policy that a job of an ``ActorSystem`` was started with: what a call that names none judges it by."""
 
 
 class AbortManager(TreeClient):
@@ -93,6 +95,12 @@ class AbortManager(TreeClient):
         name, policy = abort_policy(policy_config)
         chosen: str = await self._call("aborts", DefinePolicy(name, policy))
         return chosen
+
+    def _policy_for(self, job_id: str, policy_id: str | None) -> tuple[str, NamedAbort]:
+        job = self._connection.memory.aborts.jobs.get(job_id) if policy_id is None else None
+        if job is not None and job.own is not None:
+            return OF_THE_JOB, NamedAbort(job.own)
+        return self._policy(None if policy_id == OF_THE_JOB else policy_id)
 
     def _policy(self, policy_id: str | None) -> tuple[str, NamedAbort]:
         wanted = self.config.default_policy if policy_id is None else policy_id
@@ -146,7 +154,7 @@ class AbortManager(TreeClient):
         ``AbortExecutionError``.
         """
         _check_job(job_id)
-        policy_id, entry = self._policy(abort_policy_id)
+        policy_id, entry = self._policy_for(job_id, abort_policy_id)
         floor = max(self.config.min_operations_before_eval, entry.policy.min_operations)
         answer: dict[str, Any] = {
             "should_abort": False,
@@ -220,7 +228,7 @@ class AbortManager(TreeClient):
         if not self.config.enabled:
             log("INFO", f"job {job_id}: abort actions are switched off", job_id=job_id)
             return False
-        policy_id, entry = self._policy(abort_policy_id or self._judged_by.get(job_id))
+        policy_id, entry = self._policy_for(job_id, abort_policy_id or self._judged_by.get(job_id))
         run = ActionRun(job_id, redact_text(str(abort_reason)), policy_id, self._built_in(), self._actions)
         outcomes = await run.carry_out(entry.actions)
         for kind, outcome in outcomes:

@@ -20,7 +20,7 @@ from tests.supervisors.core_runner import CoreRunner, Step, World
 
 def play(scenario: s.Scenario, step: Step = step) -> CoreRunner:
     """Run a row of the table on the core, then stop it; raises ``AssertionError`` where it does something else."""
-    runner = CoreRunner(World(), scenario.tree, step=step)
+    runner = CoreRunner(World(), scenario.tree, path="rt", step=step)
     runner.run()
     looker = _Looker(runner)
     for number, action in enumerate(scenario.script):
