@@ -24,9 +24,11 @@ from scorewise_actors.handlers import check_handler
 from scorewise_actors.job import Handler, JobReport, Request, check_job_id, check_requests
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.resilience.abort import AbortManager
+from scorewise_actors.resilience.checkpoint import CheckpointManager
 from scorewise_actors.resilience.configuration import ResilienceConfiguration
 from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
 from scorewise_actors.resilience_messages import JobBegan
 from scorewise_actors.tree import system_spec
@@ -77,6 +79,13 @@ class ActorSystem:
         self.resilience = SystemTree(lambda: self.runtime, self._abort_job)
         """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
         settled = resilience if resilience is not None else ResilienceConfiguration()
+        kept = settled.checkpoint
+        if resilience is None:  # beside the journals, and sealed as they are
+            kept = attrs.evolve(kept, storage_path=self.config.storage_path, encryption_enabled=self.config.encrypt)
+        self.checkpoints = CheckpointManager(kept, key=self.config.key, connection=self.resilience)
+        """Snapshots of states that the program itself keeps; see ``CheckpointManager``."""
+        self.resources = ResourceMonitor(settled.resource, connection=self.resilience)
+        """Figures, thresholds and their breaches; see ``ResourceMonitor``."""
         self.retries = RetryManager(settled.retry, self.resilience)
         """Tries operations again; see ``RetryManager``."""
         self.aborts = AbortManager(settled.abort, self.resilience)
