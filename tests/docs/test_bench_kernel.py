@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.kernel_actors import Crash, Stopwatch, ThreadSubject, tree
-from bench.kernel_memory import CONTENDERS, memory_per_actor
+from bench.kernel_memory import memory_per_actor
 from bench.spec import CannotMeasureError
 from supervisors import ChildSpec
 
@@ -65,12 +65,6 @@ def test_the_watch_runs_from_the_crash_to_the_next_incarnation():
         ref.tell(Crash(watch))
         assert watch.await_ready() > 0
         assert ref.incarnation != first
-
-
-@pytest.mark.parametrize("contender", CONTENDERS)
-def test_idle_actors_take_memory(contender):
-    """A process of its own starts the actors, tells a figure above zero, and ends."""
-    assert memory_per_actor(contender, 400) > 0
 
 
 def test_a_contender_that_fails_is_named_with_its_last_words():
