@@ -10,67 +10,18 @@ Feed it the *final* outcome of each item, not each attempt, each browser crash, 
 
 import math
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Any, ClassVar, Self
 
 import attrs
 
+from policies.abort_decision import AbortAction, AbortDecision, AbortStep, Measure, steps, steps_from_json
 from policies.evidence import EvidenceScore
 from policies.failures import Stream
-from policies.validation import CLOCK_LIMIT, integer, number, require_number
+from policies.validation import CLOCK_LIMIT, each, instance_of, integer, number, require_number
 from policies.values import JsonValue, optional
+from policies.window import Outcome, WindowRule
 
-
-class AbortAction(StrEnum):
-    """What the caller is to do."""
-
-    CONTINUE = "continue"
-    """All is well."""
-    SUSPECT = "suspect"
-    """Something is wrong: save the state, say so, and throttle to a few probes until it is known better."""
-    ABORT = "abort"
-    """The job is broken: save the state, clean up, end with the reason."""
-
-
-@attrs.frozen
-class AbortDecision(JsonValue):
-    """The judgement and its reasons."""
-
-    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"action": AbortAction}
-
-    action: AbortAction
-    """What to do."""
-    rule: str = ""
-    """The rule that speaks: ``infra_evidence``, ``content_evidence``, ``window`` or ``crashes``; empty for CONTINUE."""
-    evidence: dict[str, float] = attrs.field(factory=dict, hash=False)
-    """The figures behind it. Always ``operations`` and ``failures`` (final outcomes so far) and ``running_for`` (s).
-    Evidence rules add ``score`` and ``limit`` (points), ``failure_rate`` (fraction), ``suspect_for`` and ``hold`` (s);
-    the window rule ``window`` (operations) and ``window_failures``; the crash rule ``crashes``, ``limit`` (crashes) and
-    ``crash_window`` (s)."""
-    reason: str = ""
-    """One sentence for people; empty for CONTINUE."""
-
-
-@attrs.frozen
-class WindowRule:
-    """The literal rule: too many of the last operations failed, of whatever kind. No hold, no grace."""
-
-    window: int = attrs.field(default=10, validator=integer(1, 10_000))
-    """How many operations it looks back."""
-    failure_rate: float = attrs.field(default=0.5, validator=number(0, 1))
-    """Aborts above this fraction."""
-    min_operations: int = attrs.field(default=10, validator=integer(1, 1_000_000))
-    """Operations before it speaks at all, and (up to `window`) that it must see."""
-    duration: float | None = attrs.field(default=None, validator=number(0.001, CLOCK_LIMIT, optional=True))
-    """Operations older than this (seconds) are not looked at; None looks at all `window` of them."""
-
-
-@attrs.frozen
-class Outcome(JsonValue):
-    """One entry of the window."""
-
-    at: float = attrs.field(validator=number(-CLOCK_LIMIT, CLOCK_LIMIT))
-    failed: bool
+__all__ = ["AbortAction", "AbortDecision", "AbortPolicy", "AbortState", "WindowRule"]
 
 
 @attrs.frozen
@@ -85,9 +36,9 @@ class AbortState(JsonValue):
         "verdict": optional(AbortDecision.from_json),
     }
 
-    infra: EvidenceScore = attrs.field(factory=EvidenceScore)
+    infra: EvidenceScore = attrs.field(factory=EvidenceScore, validator=instance_of(EvidenceScore))
     """Evidence that pages do not come."""
-    content: EvidenceScore = attrs.field(factory=EvidenceScore)
+    content: EvidenceScore = attrs.field(factory=EvidenceScore, validator=instance_of(EvidenceScore))
     """Evidence that pages come without items."""
     operations: int = attrs.field(default=0, validator=integer(0, 10**15))
     """Final outcomes counted so far."""
@@ -95,11 +46,11 @@ class AbortState(JsonValue):
     """How many of them were failures."""
     started: float | None = attrs.field(default=None, validator=number(-CLOCK_LIMIT, CLOCK_LIMIT, optional=True))
     """Time of the first event."""
-    window: tuple[Outcome, ...] = ()
+    window: tuple[Outcome, ...] = attrs.field(default=(), validator=instance_of(tuple))
     """Latest outcomes, oldest first; empty without a `WindowRule`."""
-    crashes: tuple[float, ...] = ()
+    crashes: tuple[float, ...] = attrs.field(default=(), validator=each(of=number(-CLOCK_LIMIT, CLOCK_LIMIT)))
     """Times of the browser crashes since a browser last proved that it works, oldest first."""
-    verdict: AbortDecision | None = None
+    verdict: AbortDecision | None = attrs.field(default=None, validator=instance_of(AbortDecision, optional=True))
     """The decision to abort, once taken: it is never taken back. A job that is run again begins with a new state."""
 
     def shifted(self, seconds: float) -> Self:
@@ -115,8 +66,14 @@ class AbortState(JsonValue):
 
 
 @attrs.frozen
-class AbortPolicy:
+class AbortPolicy(JsonValue):
     """When to abort a job. Every method takes a state and gives the next one with a decision."""
+
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "window": optional(WindowRule.from_json),
+        "on_suspect": steps_from_json,
+        "on_abort": steps_from_json,
+    }
 
     failure_rate: float = attrs.field(default=0.5, validator=number(0.01, 0.99))
     """Evidence grows while more than this fraction fails."""
@@ -128,15 +85,24 @@ class AbortPolicy:
     grace: float = attrs.field(default=60.0, validator=number(0, 1_000_000))
     """Seconds from the first event before evidence may abort; it is collected from the first operation."""
     min_operations: int = attrs.field(default=40, validator=integer(1, 10**9))
-    """Operations before evidence may abort."""
+    """Operations before evidence may abort. Crashes are not operations: browsers that never bring a page have to end
+    the job as well."""
     crashes: int | None = attrs.field(default=3, validator=integer(1, 1_000_000, optional=True))
     """Browser crashes in a row that abort, but never fewer than two for each browser; None turns the crash rule off."""
     crash_window: float = attrs.field(default=300.0, validator=number(0.001, 1_000_000))
     """Seconds within which they must lie."""
-    window: WindowRule | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(WindowRule))
-    )
+    window: WindowRule | None = attrs.field(default=None, validator=instance_of(WindowRule, optional=True))
     """The literal rule, beside the others."""
+    probes: int = attrs.field(default=1, validator=integer(1, 1_000_000))
+    """Operations that may be under way under suspicion: enough to see the job recover, too few to burn through it."""
+    on_suspect: tuple[AbortStep, ...] = attrs.field(
+        default=(Measure.LOG_EVENT, Measure.NOTIFY, Measure.SAVE_STATE, Measure.THROTTLE), converter=steps
+    )
+    """What to do when suspicion begins, in order."""
+    on_abort: tuple[AbortStep, ...] = attrs.field(
+        default=(Measure.SAVE_STATE, Measure.CLEANUP, Measure.NOTIFY, Measure.SHUTDOWN), converter=steps
+    )
+    """What to do on ABORT, in order: what was done is safe before anything else can fail."""
 
     @classmethod
     def for_job(cls, items: int, base_rate: float, false_abort: float = 0.01) -> Self:
@@ -181,7 +147,7 @@ class AbortPolicy:
             content=self._add(state.content, failed, now) if came else state.content,
             operations=state.operations + 1,
             failures=state.failures + failed,
-            window=() if self.window is None else (*state.window, Outcome(now, failed))[-self.window.window :],
+            window=() if self.window is None else self.window.kept(state.window, Outcome(now, failed)),
             crashes=() if proven else state.crashes,
         )
         return self.tick(state, now)
@@ -192,6 +158,7 @@ class AbortPolicy:
         Crashes count only in a row, that is while no browser started since proved to work: ten browsers that crash once
         in four hours each make three crashes in five minutes on most days.
         """
+        require_number("browsers", browsers, 0, 1_000_000)
         state = self._begun(state, now)
         if state.verdict is not None or self.crashes is None:
             return self._judged(state, now)
@@ -210,13 +177,14 @@ class AbortPolicy:
             f"{len(state.crashes)} browser crashes within {within:.0f} s, and no browser started since the first of "
             "them brought a page."
         )
-        return _aborted(state, "crashes", evidence, reason)
+        return self._aborted(state, "crashes", evidence, reason)
 
     def tick(self, state: AbortState, now: float) -> tuple[AbortState, AbortDecision]:
         """After time has passed: suspicion matures without any outcome when all that is under way hangs."""
         return self._judged(self._begun(state, now), now)
 
     def _begun(self, state: AbortState, now: float) -> AbortState:
+        require_number("now", now, -CLOCK_LIMIT, CLOCK_LIMIT)
         return attrs.evolve(state, started=now) if state.started is None else state
 
     def _add(self, score: EvidenceScore, failed: bool, now: float) -> EvidenceScore:
@@ -239,26 +207,25 @@ class AbortPolicy:
             running = evidence["running_for"]
             ripe = state.operations >= self.min_operations and running >= self.grace
             if ripe and score.held(now, limit=self.evidence, hold=self.hold):
-                return _aborted(state, rule, evidence, reason)
+                return self._aborted(state, rule, evidence, reason)
             if suspicion.action is AbortAction.CONTINUE:
-                suspicion = AbortDecision(AbortAction.SUSPECT, rule, evidence, reason)
+                suspicion = AbortDecision(AbortAction.SUSPECT, rule, evidence, reason, self.on_suspect, self.probes)
         return state, suspicion
 
     def _judged_by_window(
         self, state: AbortState, rule: WindowRule, now: float
     ) -> tuple[AbortState, AbortDecision | None]:
-        seen = tuple(entry for entry in state.window if rule.duration is None or now - entry.at <= rule.duration)
-        failures = sum(entry.failed for entry in seen)
-        too_few = state.operations < rule.min_operations or len(seen) < min(rule.min_operations, rule.window)
-        if too_few or failures <= rule.failure_rate * len(seen):
+        seen = rule.seen(state.window, now)
+        if not rule.broken_by(seen, state.operations):
             return state, None
+        failures = sum(entry.failed for entry in seen)
         evidence = self._figures(state, now) | {
             "window": len(seen),
             "window_failures": failures,
             "failure_rate": rule.failure_rate,
         }
         reason = f"{failures} of the last {len(seen)} operations failed, more than {rule.failure_rate:.0%} of them."
-        return _aborted(state, "window", evidence, reason)
+        return self._aborted(state, "window", evidence, reason)
 
     def _figures(self, state: AbortState, now: float) -> dict[str, float]:
         return {
@@ -285,7 +252,8 @@ class AbortPolicy:
         )
         return evidence, reason
 
-
-def _aborted(state: AbortState, rule: str, evidence: dict[str, float], reason: str) -> tuple[AbortState, AbortDecision]:
-    decision = AbortDecision(AbortAction.ABORT, rule, evidence, reason)
-    return attrs.evolve(state, verdict=decision), decision
+    def _aborted(
+        self, state: AbortState, rule: str, evidence: dict[str, float], reason: str
+    ) -> tuple[AbortState, AbortDecision]:
+        decision = AbortDecision(AbortAction.ABORT, rule, evidence, reason, self.on_abort, probes=0)
+        return attrs.evolve(state, verdict=decision), decision

@@ -6,9 +6,10 @@ from typing import Literal
 import attrs
 
 from policies.validation import number
+from policies.values import JsonValue
 
-Jitter = Literal["proportional", "full", "decorrelated", "none"]
-_KINDS = ("proportional", "full", "decorrelated", "none")
+Jitter = Literal["proportional", "full", "equal", "decorrelated", "none"]
+_KINDS = ("proportional", "full", "equal", "decorrelated", "none")
 _DECORRELATED_FACTOR = 3.0
 
 
@@ -18,7 +19,7 @@ def _kind_is_known(instance: "Backoff", _attribute: "attrs.Attribute[str]", valu
 
 
 @attrs.frozen
-class Backoff:
+class Backoff(JsonValue):
     """Waits that grow by `multiplier` from `base_delay` up to `max_delay`; the randomness is the caller's.
 
     The kinds of jitter:
@@ -27,6 +28,7 @@ class Backoff:
       saturated waits on exactly `max_delay` and bring the crowd back together, so the *nominal* wait is capped at
       ``max_delay / (1 + jitter)``.
     - ``full``: uniform from 0 to the nominal wait.
+    - ``equal``: half of the nominal wait, and uniformly up to as much again.
     - ``decorrelated``: uniform from `base_delay` to three times the previous wait (after Brooker, "Exponential Backoff
       And Jitter").
     - ``none``: the nominal wait itself.
@@ -65,8 +67,8 @@ class Backoff:
     def delay(self, n: int, rng: random.Random, previous: float | None = None) -> float:
         """The wait (seconds) after the `n`-th failed try, from 0 to `max_delay`.
 
-        `previous` is the wait given last time; only ``decorrelated`` needs it. The same `rng` state gives the same
-        wait.
+        `previous` is the wait given last time; only ``decorrelated`` looks at it, and takes the nominal one where it
+        is not known. The same `rng` state gives the same wait.
         """
         nominal = self.nominal(n)
         if self.kind == "proportional":
@@ -74,7 +76,9 @@ class Backoff:
             return min(self.max_delay, nominal * (1 + rng.uniform(-self.jitter, self.jitter)))
         if self.kind == "full":
             return rng.uniform(0.0, nominal)
+        if self.kind == "equal":
+            return nominal / 2 + rng.uniform(0.0, nominal / 2)
         if self.kind == "decorrelated":
-            last = self.base_delay if previous is None else max(self.base_delay, previous)
+            last = self.nominal(max(1, n - 1)) if previous is None else max(self.base_delay, previous)
             return rng.uniform(self.base_delay, min(self.max_delay, last * _DECORRELATED_FACTOR))
         return nominal

@@ -8,6 +8,7 @@ taken from a manual.
 import builtins
 from typing import Any
 
+from policies.exception_facts import CONTROL_FLOW
 from policies.failures import Category, Persistence, Remedy, Stream
 from policies.rules import SCRIPT_APIS, Rule, Verdict
 
@@ -45,7 +46,7 @@ _CONTROL_FLOW = (
         _UNKNOWN,
         Remedy.PROPAGATE,
         Stream.UNCOUNTED,
-        types={"CancelledError", "KeyboardInterrupt", "SystemExit", "GeneratorExit", "ActorDeadError"},
+        types=CONTROL_FLOW,
         firm=True,
     ),
 )
@@ -114,7 +115,7 @@ _CODES = (
         Remedy.CLEAN_UP,
         codes=r"ERR_(?:INSUFFICIENT_RESOURCES|OUT_OF_MEMORY|FILE_NO_SPACE|NO_BUFFER_SPACE)|ENOSPC|EDQUOT|E[MN]FILE|ENOMEM",
     ),
-    _retry("resources", _SYSTEM, Remedy.CLEAN_UP, types={"MemoryError"}),
+    _retry("resources", _SYSTEM, Remedy.CLEAN_UP, families={"MemoryError"}),
     _retry(
         "offline",
         _NETWORK,
@@ -128,7 +129,7 @@ _CODES = (
         tries=2,
         codes=r"ERR_(?:NAME_NOT_RESOLVED|NAME_RESOLUTION_FAILED|DNS_\w+)|ENOTFOUND|EAI_AGAIN",
     ),
-    _retry("dns", _NETWORK, Remedy.SKIP_HOST, tries=2, types={"gaierror"}),
+    _retry("dns", _NETWORK, Remedy.SKIP_HOST, tries=2, families={"gaierror", "ClientConnectorDNSError"}),
     _retry("tls_handshake", _EXTERNAL, Remedy.SKIP_HOST, tries=2, codes="ERR_SSL_PROTOCOL_ERROR"),
     _final(
         "certificate",
@@ -136,7 +137,7 @@ _CODES = (
         Remedy.SKIP_HOST,
         codes=r"ERR_(?:CERT|SSL|BAD_SSL|TLS_CERT)_\w+|CERT_\w+|\w*SELF_SIGNED_CERT\w*|UNABLE_TO_(?:VERIFY|GET_ISSUER)\w+",
     ),
-    _final("certificate", _EXTERNAL, Remedy.SKIP_HOST, types={"SSLCertVerificationError"}),
+    _final("certificate", _EXTERNAL, Remedy.SKIP_HOST, families={"SSLCertVerificationError", "CertificateError"}),
     _final(
         "proxy_configuration",
         _APPLICATION,
@@ -150,7 +151,10 @@ _CODES = (
         _NETWORK,
         Remedy.NEW_PAGE,
         tries=2,
-        codes=r"ERR_(?:HTTP2_\w+|QUIC_\w+|(?:INCOMPLETE|INVALID)_CHUNKED_ENCODING|CONTENT_\w+|INVALID_(?:HTTP_)?RESPONSE)",
+        codes=(
+            r"ERR_(?:HTTP2_\w+|QUIC_\w+|(?:INCOMPLETE|INVALID)_CHUNKED_ENCODING|CONTENT_\w+|INVALID_(?:HTTP_)?RESPONSE"
+            r"|RESPONSE_HEADERS_\w+)"
+        ),
     ),
     _retry(
         "connection",
@@ -165,14 +169,23 @@ _CODES = (
         "connection",
         _NETWORK,
         Remedy.RETRY_SAME,
-        types={
+        families={
             "ConnectionError",
             "ConnectionRefusedError",
             "ConnectionResetError",
             "ConnectionAbortedError",
             "BrokenPipeError",
+            # what HTTP clients call it that do not extend the builtin
+            "ClientConnectionError",
+            "NetworkError",
+            "RemoteProtocolError",
+            "ClientPayloadError",
+            "IncompleteRead",
         },
     ),
+    # a timeout of Python or of an HTTP client; Playwright's bears the same name, extends Error and is read further down
+    _retry("timeout", _NETWORK, Remedy.NEW_PAGE, families={"OSError"}, types={"TimeoutError"}),
+    _retry("timeout", _NETWORK, Remedy.NEW_PAGE, families={"TimeoutException", "Timeout", "ServerTimeoutError"}),
     _final(
         "bad_target",
         _APPLICATION,

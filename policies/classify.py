@@ -1,31 +1,20 @@
 """From a failure's facts to a verdict: whose fault, worth another try, what to do about it."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final
 
 import attrs
 
 from policies.classification_table import CLASSIFICATION_TABLE, UNKNOWN_VERDICT
-from policies.failures import Failure, Persistence, Remedy
+from policies.failures import RETRYING, Failure, Persistence, Remedy
 from policies.rules import Reading, Rule, Verdict
+from policies.values import JsonValue
 
 __all__ = ["FailureClassifier", "Rule", "Verdict"]
 
 PATTERN_LIMIT: Final = 500
 """Characters that a user's pattern may have."""
-
-_RETRYING = frozenset(
-    {
-        Remedy.RETRY_SAME,
-        Remedy.NEW_PAGE,
-        Remedy.NEW_BROWSER,
-        Remedy.NEW_DRIVER,
-        Remedy.CLEAN_UP,
-        Remedy.ROTATE_IDENTITY,
-        Remedy.PARK_HOST,
-    }
-)
 
 
 def _compiled(patterns: str | Iterable[str]) -> tuple[re.Pattern[str], ...]:
@@ -37,7 +26,9 @@ def _compiled(patterns: str | Iterable[str]) -> tuple[re.Pattern[str], ...]:
     return tuple(_compile(pattern) for pattern in patterns)
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+    if isinstance(pattern, re.Pattern):
+        pattern = pattern.pattern
     if not isinstance(pattern, str) or not 0 < len(pattern) <= PATTERN_LIMIT:
         raise ValueError(
             f"a FailureClassifier pattern must be a string of 1 to {PATTERN_LIMIT} characters, got {pattern!r}"
@@ -56,13 +47,27 @@ def _statuses(statuses: Iterable[int]) -> frozenset[int]:
     return found
 
 
+def _rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    found = tuple(rules)
+    for rule in found:
+        if not isinstance(rule, Rule):
+            raise ValueError(f"FailureClassifier.rules must be a list of Rule, got {rule!r} in it")  # noqa: TRY004 - a configuration error like the others
+    return found
+
+
+def _rules_from_json(data: Iterable[Any]) -> tuple[Rule, ...]:
+    return tuple(Rule.from_json(rule) for rule in data)
+
+
 @attrs.frozen
-class FailureClassifier:
+class FailureClassifier(JsonValue):
     """The classification table, with a user's own words on top.
 
     A user's patterns and statuses decide only *whether trying again can help*; category and stream stay the table's.
     Nothing overrules control flow and dead machinery: a pattern like ``timeout`` must not keep a frozen browser alive.
     """
+
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"rules": _rules_from_json}
 
     transient: tuple[re.Pattern[str], ...] = attrs.field(default=(), converter=_compiled)
     """Regular expressions (any case) for failures worth another try. They are searched in ``Type: first line status N``
@@ -73,7 +78,7 @@ class FailureClassifier:
     """HTTP statuses worth another try, whatever the table says."""
     non_retryable_status: frozenset[int] = attrs.field(default=frozenset(), converter=_statuses)
     """HTTP statuses that are final, whatever the table says."""
-    rules: Sequence[Rule] = CLASSIFICATION_TABLE
+    rules: tuple[Rule, ...] = attrs.field(default=CLASSIFICATION_TABLE, converter=_rules)
     """The table; the first match decides."""
 
     def __attrs_post_init__(self) -> None:
@@ -82,6 +87,13 @@ class FailureClassifier:
             raise ValueError(
                 f"FailureClassifier has {both} in both retryable_status and non_retryable_status: keep one"
             )
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form. The table is left out where it is the one that everybody has."""
+        plain = super().to_json()
+        if self.rules == CLASSIFICATION_TABLE:
+            del plain["rules"]
+        return plain
 
     def classify(self, failure: Failure) -> Verdict:
         """The verdict on `failure`. Total: there is one for everything, and it does not depend on any URL."""
@@ -107,10 +119,10 @@ class FailureClassifier:
 
 
 def _made_permanent(verdict: Verdict, rule_id: str) -> Verdict:
-    remedy = Remedy.SKIP if verdict.remedy in _RETRYING else verdict.remedy
+    remedy = Remedy.SKIP if verdict.remedy in RETRYING else verdict.remedy
     return attrs.evolve(verdict, persistence=Persistence.PERMANENT, remedy=remedy, rule_id=rule_id, max_tries=None)
 
 
 def _made_transient(verdict: Verdict, rule_id: str) -> Verdict:
-    remedy = verdict.remedy if verdict.remedy in _RETRYING else Remedy.RETRY_SAME
+    remedy = verdict.remedy if verdict.remedy in RETRYING else Remedy.RETRY_SAME
     return attrs.evolve(verdict, persistence=Persistence.TRANSIENT, remedy=remedy, rule_id=rule_id, max_tries=None)

@@ -28,6 +28,8 @@ class EvidenceScore(JsonValue):
         It is capped at `limit`, so a long outage does not have to be paid back. Suspicion begins at `limit` and ends
         below half of it.
         """
+        if not failed and self.score == 0:
+            return self
         score = min(limit, self.score + 1) if failed else max(0.0, self.score - rate / (1 - rate))
         since = now if self.since is None and score >= limit else self.since
         return type(self)(score, None if score < limit / 2 else since)

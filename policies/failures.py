@@ -5,15 +5,15 @@ that a listener saw, whether the browser is still connected, whether the rendere
 `policies.classify` reads them.
 """
 
-import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import attrs
 
-from policies.validation import CLOCK_LIMIT, integer
+from policies.exception_facts import facts_of
+from policies.validation import CLOCK_LIMIT, instance_of, integer
 from policies.values import JsonValue
 
 MESSAGE_LIMIT = 4000
@@ -23,7 +23,8 @@ WORD_LIMIT = 300
 HEADER_LIMIT = 512
 """Characters of one header value that are kept."""
 
-_LONG_WORD = re.compile(rf"([^\s\"'<>]{{{WORD_LIMIT}}})[^\s\"'<>]+")
+# begins where a word does: tried at each character of long words it would read all of them over and over
+_LONG_WORD = re.compile(rf"(?<![^\s\"'<>])([^\s\"'<>]{{{WORD_LIMIT}}})[^\s\"'<>]+")
 
 
 class Category(StrEnum):
@@ -88,12 +89,30 @@ class Remedy(StrEnum):
     """Not a failure but control flow: hand it on, never retry, never count."""
 
 
+RETRYING = frozenset(
+    {
+        Remedy.RETRY_SAME,
+        Remedy.NEW_PAGE,
+        Remedy.NEW_BROWSER,
+        Remedy.NEW_DRIVER,
+        Remedy.CLEAN_UP,
+        Remedy.ROTATE_IDENTITY,
+        Remedy.PARK_HOST,
+    }
+)
+"""Remedies that prepare another try; the others say what follows once there is none."""
+
+
 def _short(text: object) -> str:
     return _LONG_WORD.sub(r"\1", str(text))[:MESSAGE_LIMIT]
 
 
 def _text_or_none(code: object) -> str | None:
     return None if code is None else str(code)
+
+
+def _names(lineage: Iterable[str]) -> tuple[str, ...]:
+    return tuple(str(name)[:WORD_LIMIT] for name in lineage)
 
 
 def _lower_case_keys(headers: Mapping[str, str]) -> dict[str, str]:
@@ -104,7 +123,9 @@ def _lower_case_keys(headers: Mapping[str, str]) -> dict[str, str]:
 class Failure(JsonValue):
     """One failed attempt, as facts."""
 
-    type: str
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"lineage": tuple}
+
+    type: str = attrs.field(validator=instance_of(str))
     """The exception's class name without its module (``"TimeoutError"``, ``"BrowserGone"``)."""
     message: str = attrs.field(default="", converter=_short)
     """The exception's text, cut at `MESSAGE_LIMIT` characters, and each word of it at `WORD_LIMIT`."""
@@ -120,33 +141,23 @@ class Failure(JsonValue):
     prefix."""
     url: str | None = None
     """The URL being worked on, for reports; classification never looks at it."""
-    browser_connected: bool | None = None
+    browser_connected: bool | None = attrs.field(default=None, validator=instance_of(bool, optional=True))
     """`Browser.is_connected()` after the failure; None when not known."""
-    page_crashed: bool = False
+    page_crashed: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether the page's crash event fired: a crashed page often raises nothing at all."""
     oom_delta: int = attrs.field(default=0, validator=integer(0, int(CLOCK_LIMIT)))
     """By how much the kernel's ``oom_kill`` counter rose during the attempt."""
-    deadline_exceeded: bool = False
+    deadline_exceeded: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether our own deadline ended the call, as opposed to a timeout of Playwright."""
+    lineage: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    """Names of the classes that the exception's class extends, nearest first, ``Exception`` and above left out: an
+    ``aiohttp.ClientConnectorError`` is an ``OSError``, Playwright's ``TimeoutError`` is not."""
 
     @classmethod
     def from_exception(cls, exception: BaseException, **facts: Any) -> Self:
         """The facts of `exception`; `facts` are further fields and win over what the exception says.
 
-        Duck-typed: reads ``message`` and ``code`` where they are strings (Playwright's errors) and the errno name of an
-        `OSError` (``"ENOSPC"``). Raises `TypeError` for a fact that is no field.
+        Duck-typed, see `policies.exception_facts`: text, code, errno, HTTP status, headers, base classes. Total:
+        whatever the exception is like, there is a failure. Raises `TypeError` for a fact that is no field.
         """
-        message = getattr(exception, "message", None)
-        seen: dict[str, Any] = {
-            "type": type(exception).__name__,
-            "message": message if isinstance(message, str) else str(exception),
-            "code": _code_of(exception),
-        }
-        return cls(**(seen | facts))
-
-
-def _code_of(exception: BaseException) -> str | None:
-    code = getattr(exception, "code", None)
-    if isinstance(code, str):
-        return code
-    return errno.errorcode.get(exception.errno or 0) if isinstance(exception, OSError) else None
+        return cls(**(facts_of(exception) | facts))

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, overload
+from typing import Any, Final, Literal, Self, overload
+
+import attrs
 
 from policies.abort import AbortPolicy, WindowRule
 from policies.backoff import Backoff
@@ -11,6 +13,7 @@ from policies.retry import RetryPolicy
 from policies.thresholds import Threshold, ThresholdPolicy
 
 Kind = Literal["retry", "abort", "thresholds", "restart"]
+_NAME_LIMIT = 200
 Policy = RetryPolicy | AbortPolicy | ThresholdPolicy | RestartPolicy
 
 
@@ -28,12 +31,12 @@ def _thresholds(*, memory: float, hard: float, cpu: float, disk: float, lifetime
             Threshold("cpu_percent", cpu, cpu - 15, for_seconds=60.0, clear_for=60.0, max_cleanup=None),
             Threshold("disk_space", disk, disk * 1.25, hard=disk / 2, below=True, max_cleanup=None, **held),
             Threshold("network_connections", 500.0, 400.0, max_cleanup=None, **held),
-            Threshold("browser_lifetime", lifetime, max_cleanup=None),
+            Threshold("browser_lifetime", lifetime, max_cleanup=None, jitter=0.1),
         )
     )
 
 
-_POLICIES: Mapping[Kind, Mapping[str, Policy]] = MappingProxyType(
+_PRESETS: Mapping[Kind, Mapping[str, Policy]] = MappingProxyType(
     {
         "retry": {
             "exponential_backoff": RetryPolicy(),
@@ -59,30 +62,68 @@ _POLICIES: Mapping[Kind, Mapping[str, Policy]] = MappingProxyType(
         },
     }
 )
+_KINDS: Mapping[Kind, type] = MappingProxyType(
+    {"retry": RetryPolicy, "abort": AbortPolicy, "thresholds": ThresholdPolicy, "restart": RestartPolicy}
+)
 
 
-@overload
-def get(kind: Literal["retry"], name: str) -> RetryPolicy: ...
-@overload
-def get(kind: Literal["abort"], name: str) -> AbortPolicy: ...
-@overload
-def get(kind: Literal["thresholds"], name: str) -> ThresholdPolicy: ...
-@overload
-def get(kind: Literal["restart"], name: str) -> RestartPolicy: ...
-def get(kind: Kind, name: str) -> Policy:
-    """The policy of `kind` that is called `name`. Raises `UnknownPolicyError` listing what there is."""
-    known = _of_kind(kind)
-    if name not in known:
-        raise UnknownPolicyError(f"there is no {kind} policy {name!r}; known are {', '.join(sorted(known))}")
-    return known[name]
+def _presets() -> dict[Kind, dict[str, Policy]]:
+    return {kind: dict(policies) for kind, policies in _PRESETS.items()}
 
 
-def names(kind: Kind) -> tuple[str, ...]:
-    """The names of `kind`, sorted. Raises `UnknownPolicyError` for an unknown kind."""
-    return tuple(sorted(_of_kind(kind)))
+@attrs.frozen
+class PolicyBook:
+    """Policies by kind and name: the presets, and those that a user has put beside them. A value like all others:
+    `with_policy` gives another book.
+    """
+
+    policies: Mapping[Kind, Mapping[str, Policy]] = attrs.field(factory=_presets)
+    """Kind → name → policy. Treat it as read-only."""
+
+    @overload
+    def get(self, kind: Literal["retry"], name: str) -> RetryPolicy: ...
+    @overload
+    def get(self, kind: Literal["abort"], name: str) -> AbortPolicy: ...
+    @overload
+    def get(self, kind: Literal["thresholds"], name: str) -> ThresholdPolicy: ...
+    @overload
+    def get(self, kind: Literal["restart"], name: str) -> RestartPolicy: ...
+    def get(self, kind: Kind, name: str) -> Policy:
+        """The policy of `kind` that is called `name`. Raises `UnknownPolicyError` listing what there is."""
+        known = self._of_kind(kind)
+        if name not in known:
+            raise UnknownPolicyError(f"there is no {kind} policy {name!r}; known are {', '.join(sorted(known))}")
+        return known[name]
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """The names of `kind`, sorted. Raises `UnknownPolicyError` for an unknown kind."""
+        return tuple(sorted(self._of_kind(kind)))
+
+    def with_policy(self, kind: Kind, name: str, policy: Policy, *, replace: bool = False) -> Self:
+        """The book with one policy more.
+
+        Raises `UnknownPolicyError` for an unknown kind, and `ValueError` for a policy of another kind, for a name that
+        is empty or longer than 200 characters, and for one that is taken unless `replace` says so.
+        """
+        known = self._of_kind(kind)
+        if not isinstance(policy, _KINDS[kind]):
+            raise ValueError(f"a {kind} policy must be a {_KINDS[kind].__name__}, got {policy!r}")  # noqa: TRY004 - one error type for all fields
+        if not isinstance(name, str) or not 0 < len(name) <= _NAME_LIMIT:
+            raise ValueError(f"the name of a policy must be a string of 1 to {_NAME_LIMIT} characters, got {name!r}")
+        if name in known and not replace:
+            raise ValueError(f"there is a {kind} policy {name!r} already; choose another name, or say replace=True")
+        return attrs.evolve(self, policies={**self.policies, kind: {**known, name: policy}})
+
+    def _of_kind(self, kind: Kind) -> Mapping[str, Policy]:
+        if kind not in self.policies:
+            raise UnknownPolicyError(f"there is no kind of policy {kind!r}; known are {', '.join(sorted(_KINDS))}")
+        return self.policies[kind]
 
 
-def _of_kind(kind: Kind) -> Mapping[str, Policy]:
-    if kind not in _POLICIES:
-        raise UnknownPolicyError(f"there is no kind of policy {kind!r}; known are {', '.join(sorted(_POLICIES))}")
-    return _POLICIES[kind]
+PRESETS: Final = PolicyBook()
+"""The policies that everybody has."""
+
+get = PRESETS.get
+"""`PolicyBook.get` of the presets: the policy of a kind that is called so."""
+names = PRESETS.names
+"""`PolicyBook.names` of the presets: the names of a kind, sorted."""

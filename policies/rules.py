@@ -1,13 +1,13 @@
 """The words of classification: a `Reading` of a failure, a `Rule` that matches readings, the `Verdict` it gives."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import attrs
 
 from policies.failures import Category, Failure, Persistence, Remedy, Stream
-from policies.validation import integer, member
+from policies.validation import instance_of, integer, member
 from policies.values import JsonValue
 
 TEXT_LIMIT = 2000
@@ -41,7 +41,7 @@ class Verdict(JsonValue):
     """What to do besides waiting."""
     stream: Stream = attrs.field(validator=member(Stream))
     """Which abort score it counts against once it is final."""
-    rule_id: str
+    rule_id: str = attrs.field(validator=instance_of(str))
     """The rule that said so, for logs and tests (``"dns"``, ``"status:429"``)."""
     max_tries: int | None = attrs.field(default=None, validator=integer(1, 100, optional=True))
     """Total tries this kind of failure is worth, where that is fewer than the retry policy would grant."""
@@ -85,24 +85,43 @@ class Reading:
         return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else None
 
 
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    return None if pattern is None else re.compile(pattern)
+PATTERN_LIMIT = 2000
+"""Characters that a rule's pattern may have."""
+
+
+def _compiled(pattern: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
+    if pattern is None or isinstance(pattern, re.Pattern):
+        return pattern
+    if not isinstance(pattern, str) or not 0 < len(pattern) <= PATTERN_LIMIT:
+        raise ValueError(f"the pattern of a Rule must be a string of 1 to {PATTERN_LIMIT} characters, got {pattern!r}")
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"the pattern {pattern!r} of a Rule is not a regular expression: {error}") from error
+
+
+def _range(numbers: range | Sequence[int] | None) -> range | None:
+    return numbers if numbers is None or isinstance(numbers, range) else range(*numbers)
 
 
 @attrs.frozen
-class Rule:
+class Rule(JsonValue):
     """One row of a classification table: it matches when every condition that it states holds.
 
     Patterns are anchored at the start: the text of a page may quote any error message, but it cannot come first.
     """
 
-    verdict: Verdict
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"verdict": Verdict.from_json}
+
+    verdict: Verdict = attrs.field(validator=instance_of(Verdict))
     """What a match means."""
     types: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
     """The exception's class is one of these."""
+    families: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    """The exception's class is one of these, or extends one."""
     codes: re.Pattern[str] | None = attrs.field(default=None, converter=_compiled)
     """The whole code matches."""
-    numbers: range | None = None
+    numbers: range | None = attrs.field(default=None, converter=_range)
     """The code is a number in this range (sign ignored)."""
     statuses: frozenset[int] = attrs.field(default=frozenset(), converter=frozenset)
     """The HTTP status is one of these."""
@@ -112,15 +131,15 @@ class Rule:
     """The failed call is one of these."""
     text: re.Pattern[str] | None = attrs.field(default=None, converter=_compiled)
     """The line begins with a match."""
-    page_crashed: bool = False
+    page_crashed: bool = attrs.field(default=False, validator=instance_of(bool))
     """The page's crash event fired."""
-    disconnected: bool = False
+    disconnected: bool = attrs.field(default=False, validator=instance_of(bool))
     """The browser is known to be gone."""
-    deadline: bool = False
+    deadline: bool = attrs.field(default=False, validator=instance_of(bool))
     """Our own deadline ended the call."""
-    oom: bool = False
+    oom: bool = attrs.field(default=False, validator=instance_of(bool))
     """The kernel killed something for memory meanwhile."""
-    firm: bool = False
+    firm: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether it is beyond a user's patterns: a dead browser stays dead, whatever the message looks like."""
 
     def matches(self, reading: Reading) -> bool:
@@ -128,6 +147,7 @@ class Rule:
         failure = reading.failure
         return (
             (not self.types or failure.type in self.types)
+            and (not self.families or failure.type in self.families or not self.families.isdisjoint(failure.lineage))
             and (not self.statuses or failure.status in self.statuses)
             and (not self.apis or reading.api in self.apis)
             and (not self.page_crashed or failure.page_crashed)

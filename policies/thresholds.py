@@ -9,6 +9,7 @@ Resources are named by the caller. The presets know ``memory_percent`` (%), ``me
 that is short when it is low) and ``network_connections``.
 """
 
+import hashlib
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +18,7 @@ from typing import Any, ClassVar, Self
 
 import attrs
 
-from policies.validation import CLOCK_LIMIT, is_number, member, number
+from policies.validation import CLOCK_LIMIT, instance_of, is_number, member, number, require_number, text
 from policies.values import JsonValue, optional
 
 _AMOUNT = 1e12
@@ -42,10 +43,12 @@ def _level_or_none(instance: "Threshold", attribute: "attrs.Attribute[Any]", val
 
 
 @attrs.frozen
-class Threshold:
+class Threshold(JsonValue):
     """Limits of one resource. Without hold times and marks of its own it acts at once, in both directions."""
 
-    resource: str = attrs.field(validator=attrs.validators.instance_of(str))
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"max_cleanup": optional(CleanupLevel)}
+
+    resource: str = attrs.field(validator=text(1, 200))
     """Name of the reading."""
     limit: float = attrs.field(validator=number(0, _AMOUNT))
     """A reading at or beyond this is too much (with `below`: too little)."""
@@ -57,7 +60,7 @@ class Threshold:
     """How long readings must be clear before it is a recovery."""
     hard: float | None = attrs.field(default=None, validator=number(0, _AMOUNT, optional=True), kw_only=True)
     """At or beyond this it is a breach at once, and cleanup begins at `CleanupLevel.AGGRESSIVE`."""
-    below: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool), kw_only=True)
+    below: bool = attrs.field(default=False, validator=instance_of(bool), kw_only=True)
     """Whether low readings are the bad ones (free disk space)."""
     max_cleanup: CleanupLevel | None = attrs.field(
         default=CleanupLevel.FORCE,
@@ -65,14 +68,14 @@ class Threshold:
         kw_only=True,
     )
     """The hardest cleanup this breach asks for; None only reports: killing browsers does not cool a busy processor."""
+    jitter: float = attrs.field(default=0.0, validator=number(0, 0.9), kw_only=True)
+    """Fraction within ± which the marks differ from one subject to the next, see `for_subject`."""
 
     @clear.default
     def _at_limit(self) -> float:
         return self.limit
 
     def __attrs_post_init__(self) -> None:
-        if not self.resource:
-            raise ValueError("Threshold.resource must name a reading, got ''")
         side = "at least" if self.below else "at most"
         if self.limit != self.clear and self.beyond(self.clear, self.limit):
             raise ValueError(
@@ -93,7 +96,17 @@ class Threshold:
 
         For lifetimes: browsers started together must not all be replaced together.
         """
-        factor = 1 + rng.uniform(-fraction, fraction)
+        require_number("fraction", fraction, 0, 0.9)
+        return self._scaled(1 + rng.uniform(-fraction, fraction))
+
+    def for_subject(self, seed: str) -> Self:
+        """The same threshold with all marks moved by a factor within ± `jitter` that depends on `seed` alone: the name
+        of a browser, say. It is the same in every process, and it has no jitter left.
+        """
+        drawn = int.from_bytes(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
+        return attrs.evolve(self._scaled(1 + self.jitter * (2 * drawn - 1)), jitter=0.0)
+
+    def _scaled(self, factor: float) -> Self:
         hard = None if self.hard is None else self.hard * factor
         return attrs.evolve(self, limit=self.limit * factor, clear=self.clear * factor, hard=hard)
 
@@ -129,7 +142,7 @@ class Watch(JsonValue):
 
     decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"level": optional(CleanupLevel)}
 
-    breached: bool = False
+    breached: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether it is short."""
     over_since: float | None = attrs.field(default=None, validator=number(-CLOCK_LIMIT, CLOCK_LIMIT, optional=True))
     """Since when readings have been beyond the limit without a break."""
@@ -139,6 +152,19 @@ class Watch(JsonValue):
     """The cleanup last asked for in this breach."""
     level_at: float | None = attrs.field(default=None, validator=number(-CLOCK_LIMIT, CLOCK_LIMIT, optional=True))
     """When that was."""
+
+    def shifted(self, seconds: float) -> Self:
+        """The same watch on a clock that reads `seconds` more."""
+
+        def moved(at: float | None) -> float | None:
+            return None if at is None else at + seconds
+
+        return attrs.evolve(
+            self,
+            over_since=moved(self.over_since),
+            clear_since=moved(self.clear_since),
+            level_at=moved(self.level_at),
+        )
 
 
 def _watches_from_json(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Watch]:
@@ -159,10 +185,23 @@ class ThresholdState(JsonValue):
         """The resources that are short now."""
         return frozenset(resource for resource, watch in self.watches.items() if watch.breached)
 
+    def shifted(self, seconds: float) -> Self:
+        """The same state on a clock that reads `seconds` more: for a state restored in another process."""
+        return type(self)({resource: watch.shifted(seconds) for resource, watch in self.watches.items()})
+
+
+def _events_from_json(data: Iterable[Any]) -> tuple[ThresholdEvent, ...]:
+    return tuple(ThresholdEvent.from_json(event) for event in data)
+
 
 @attrs.frozen
-class ThresholdDecision:
+class ThresholdDecision(JsonValue):
     """What one sample changed."""
+
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "events": _events_from_json,
+        "cleanup": optional(CleanupLevel),
+    }
 
     events: tuple[ThresholdEvent, ...] = ()
     """Breaches and recoveries, in the order of the policy's thresholds."""
@@ -172,6 +211,8 @@ class ThresholdDecision:
 
 
 def _unique(instance: "ThresholdPolicy", _attribute: "attrs.Attribute[Any]", value: tuple[Threshold, ...]) -> None:
+    for threshold in value:
+        instance_of(Threshold)(instance, _attribute, threshold)
     names = [threshold.resource for threshold in value]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -184,14 +225,40 @@ def _as_tuple(thresholds: Iterable[Threshold]) -> tuple[Threshold, ...]:
     return tuple(thresholds)
 
 
+def _thresholds_from_json(data: Iterable[Any]) -> tuple[Threshold, ...]:
+    return tuple(Threshold.from_json(threshold) for threshold in data)
+
+
 @attrs.frozen
-class ThresholdPolicy:
+class ThresholdPolicy(JsonValue):
     """The thresholds of several resources and the pace of cleanup."""
+
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"thresholds": _thresholds_from_json}
 
     thresholds: tuple[Threshold, ...] = attrs.field(default=(), converter=_as_tuple, validator=_unique)
     """At most one per resource."""
     escalate_after: float = attrs.field(default=60.0, validator=number(0.001, 86400))
     """Seconds beyond the limit after which the next harder cleanup is asked for."""
+
+    def with_memory_of(self, megabytes: float) -> Self:
+        """The same policy with limits on ``memory_absolute`` (MB) for a machine or group that has so many: a breach at
+        80 % of them for 30 s, clear below 75 %, hard at 95 %. It replaces such a threshold.
+        """
+        require_number("megabytes", megabytes, 1, _AMOUNT)
+        memory = Threshold(
+            "memory_absolute",
+            limit=0.8 * megabytes,
+            clear=0.75 * megabytes,
+            hard=0.95 * megabytes,
+            for_seconds=30.0,
+            clear_for=60.0,
+        )
+        others = [threshold for threshold in self.thresholds if threshold.resource != memory.resource]
+        return attrs.evolve(self, thresholds=(*others, memory))
+
+    def for_subject(self, seed: str) -> Self:
+        """The same policy for one subject of many (a browser), each threshold as `Threshold.for_subject` has it."""
+        return attrs.evolve(self, thresholds=[threshold.for_subject(seed) for threshold in self.thresholds])
 
     def evaluate(
         self, state: ThresholdState, sample: Mapping[str, float | None], now: float
@@ -201,6 +268,7 @@ class ThresholdPolicy:
         A reading that is missing, None, NaN or infinite is ignored: it is neither a breach nor a recovery. So are
         resources without a threshold.
         """
+        require_number("now", now, -CLOCK_LIMIT, CLOCK_LIMIT)
         watches = dict(state.watches)
         events: list[ThresholdEvent] = []
         wanted: list[CleanupLevel] = []

@@ -38,6 +38,8 @@ def number(low: float, high: float, *, optional: bool = False) -> Validator:
     """An attrs validator: a finite number from `low` to `high`, or None where `optional`."""
 
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if type(value) is float and low <= value <= high:  # nearly always: states are made anew at every step
+            return
         if not (optional and value is None):
             require_number(_field(instance, attribute), value, low, high)
 
@@ -64,12 +66,41 @@ def integer(
     `optional`.
     """
     allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+    highest = math.inf if high is None else high
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if type(value) is int and low <= value <= highest:  # nearly always
+            return
+        if optional and value is None:
+            return
+        if not isinstance(value, int) or not is_number(value, low, highest):
+            raise error(f"{_field(instance, attribute)} must be a whole number {allowed}, got {value!r}")
+
+    return check
+
+
+def each(*, of: Validator) -> Validator:
+    """An attrs validator: a tuple, every item of which passes the validator `of`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, tuple):
+            raise ValueError(f"{_field(instance, attribute)} must be a tuple, got {value!r}")  # noqa: TRY004 - one error type for all fields
+        for item in value:
+            of(instance, attribute, item)
+
+    return check
+
+
+def text(low: int, high: int, *, optional: bool = False) -> Validator:
+    """An attrs validator: a string of `low` to `high` characters, or None where `optional`."""
 
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if optional and value is None:
             return
-        if not isinstance(value, int) or not is_number(value, low, math.inf if high is None else high):
-            raise error(f"{_field(instance, attribute)} must be a whole number {allowed}, got {value!r}")
+        if not isinstance(value, str) or not low <= len(value) <= high:
+            raise ValueError(
+                f"{_field(instance, attribute)} must be a string of {low} to {high} characters, got {value!r}"
+            )
 
     return check
 
@@ -85,12 +116,15 @@ def member(kind: type[Enum]) -> Validator:
     return check
 
 
-def instance_of(kind: type, *, error: type[ValueError] = ValueError) -> Validator:
-    """An attrs validator: a `kind`. Unlike attrs' own it raises the one class of error that all fields raise."""
+def instance_of(kind: type, *, optional: bool = False, error: type[ValueError] = ValueError) -> Validator:
+    """An attrs validator: a `kind`, or None where `optional`. Unlike attrs' own it raises the one class of error that
+    all fields raise.
+    """
+    none = " or None" if optional else ""
 
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if not isinstance(value, kind):
-            raise error(f"{_field(instance, attribute)} must be a {kind.__name__}, got {value!r}")
+        if not isinstance(value, kind) and not (optional and value is None):
+            raise error(f"{_field(instance, attribute)} must be a {kind.__name__}{none}, got {value!r}")
 
     return check
 

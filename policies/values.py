@@ -1,5 +1,6 @@
 """Frozen values that travel as JSON: what a checkpoint keeps of a policy's state."""
 
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, ClassVar, Self, cast
@@ -69,8 +70,14 @@ def _plain(value: Any) -> Any:
         return value.to_json()
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(_plain(item) for item in value)
+    if isinstance(value, range):
+        return [value.start, value.stop]
+    if isinstance(value, re.Pattern):
+        return value.pattern
     if isinstance(value, Mapping):
         return {_plain(key): _plain(item) for key, item in value.items()}
     return value

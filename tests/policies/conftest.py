@@ -1,4 +1,4 @@
-"""Lets the tests of this folder import `policy_properties` beside them."""
+"""Lets the tests of this folder import the laws beside them."""
 
 import sys
 from pathlib import Path

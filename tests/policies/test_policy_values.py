@@ -114,6 +114,7 @@ PURE = {
     "email.utils",
     "enum",
     "errno",
+    "hashlib",
     "math",
     "policies",
     "random",

@@ -5,7 +5,7 @@ import pytest
 from policies import (
     Backoff,
     Category,
-    CategoryRetry,
+    ClassRetry,
     Persistence,
     Remedy,
     RetryAction,
@@ -66,7 +66,7 @@ def test_a_cap_below_the_base_is_refused():
     """An error names both waits."""
     with pytest.raises(ValueError, match=r"Backoff\.max_delay must be at least base_delay \(10 s\), got 5"):
         Backoff(base_delay=10.0, max_delay=5)
-    with pytest.raises(ValueError, match="must be one of proportional, full, decorrelated, none, got 'half'"):
+    with pytest.raises(ValueError, match="must be one of proportional, full, equal, decorrelated, none, got 'half'"):
         Backoff(kind="half")
 
 
@@ -93,8 +93,8 @@ def test_a_block_is_tried_once_more_with_another_identity():
 
 def test_a_category_may_have_tries_and_waits_of_its_own():
     """What a category does not say, the policy says."""
-    slow = CategoryRetry(backoff=Backoff(base_delay=60.0, kind="none"))
-    policy = RetryPolicy(2, per_category={Category.EXTERNAL: slow, Category.BROWSER: CategoryRetry(max_attempts=9)})
+    slow = ClassRetry(backoff=Backoff(base_delay=60.0, kind="none"))
+    policy = RetryPolicy(2, per_category={Category.EXTERNAL: slow, Category.BROWSER: ClassRetry(max_attempts=9)})
     assert decide(policy, given=verdict(category=Category.EXTERNAL)).delay == 60.0
     assert decide(policy, 2, verdict(category=Category.EXTERNAL)).reason == "attempts"
     assert decide(policy, 8, verdict(category=Category.BROWSER)).action is RetryAction.RETRY

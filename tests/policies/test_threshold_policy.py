@@ -119,7 +119,7 @@ def test_lifetimes_can_be_spread():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Threshold("", 80), "resource must name a reading"),
+        (lambda: Threshold("", 80), r"Threshold\.resource must be a string of 1 to 200 characters, got ''"),
         (lambda: Threshold("x", math.nan), r"Threshold\.limit must be a finite number"),
         (lambda: Threshold("x", 80, 81), r"clear of x must be at most limit \(80\), got 81"),
         (lambda: Threshold("x", 80, 79, below=True), r"clear of x must be at least limit \(80\), got 79"),
