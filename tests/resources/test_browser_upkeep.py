@@ -155,11 +155,11 @@ def test_a_renewed_browser_goes_on_with_the_session(make_system, healthy_site, i
 
     async def visit(context):
         await context.page.goto(context.request.url)
-        (browser,) = actors(system, "browser")
-        first = browser.pid not in seen
+        (scraper,) = actors(system, "scrape")
         found = await context.page.evaluate("() => [document.cookie, localStorage.getItem('team')]")
-        seen.setdefault(browser.pid, found)
-        if first and len(seen) == 1:
+        first = not seen
+        seen.setdefault(scraper._browser.pid, found)  # the browser of this page, not the one that is coming up
+        if first:
             await context.page.evaluate(
                 "() => { document.cookie = 'visits=7; path=/; max-age=9999'; localStorage.setItem('team', 'Rovers') }"
             )
