@@ -3,6 +3,8 @@
 Real Chromium on the demo site.
 """
 
+import os
+import signal
 import time
 
 import pytest
@@ -11,8 +13,9 @@ from harness import KEY, QUICK_RETRY, actors, match_urls
 from policies.thresholds import CleanupLevel, Threshold, ThresholdPolicy
 from scorewise_actors import ActorSystem
 from scorewise_actors.actors.browser_upkeep import BrowserUpkeep
+from scorewise_actors.actors.judge import AbortJudgeActor
 from scorewise_actors.browser import BrowserOptions
-from scorewise_actors.messages import Evict, Trim
+from scorewise_actors.messages import BrowserCrashed, Evict, Trim
 from scorewise_actors.monitor_messages import RenewBrowsers, StartWatch
 from scorewise_actors.resources.processes import BrowserProcess
 
@@ -144,6 +147,35 @@ def test_garbage_of_pages_is_collected(make_system, healthy_site):
 
     assert system.run_blocking("job", match_urls(healthy_site, 1), litter).done == 1
     assert seen == [False, True]
+
+
+@pytest.mark.parametrize("purpose", [True, False])
+def test_a_browser_killed_on_purpose_is_no_crash_for_the_judge(make_system, healthy_site, monkeypatch, purpose):
+    """Killed to free memory, it is nobody's fault; one that dies of itself is told to the judge."""
+    crashes = []
+    usual = AbortJudgeActor.on_receive
+
+    def hear(self, message):
+        if isinstance(message, BrowserCrashed):
+            crashes.append(message)
+        return usual(self, message)
+
+    monkeypatch.setattr(AbortJudgeActor, "on_receive", hear)
+    system = make_system(NOTHING, browsers_per_driver=1, max_concurrency=1)
+    killed = []
+
+    def another_came(system):
+        browsers = [actor for actor in actors(system, "browser") if actor.pid is not None]
+        if browsers and not killed:
+            killed.append(browsers[0].pid)
+            if purpose:
+                browsers[0].ref.tell(Evict("cleanup force"))
+            else:
+                os.kill(browsers[0].pid, signal.SIGKILL)
+        return browsers and browsers[0].pid not in killed
+
+    run_until(system, healthy_site, another_came, "another browser came")
+    assert len(crashes) == (0 if purpose else 1)
 
 
 @pytest.mark.parametrize(("isolation", "kept"), [("none", True), ("page", True), ("reset", False)])
