@@ -15,7 +15,7 @@ from scorewise_actors import ActorSystem
 from scorewise_actors.actors.browser_upkeep import BrowserUpkeep
 from scorewise_actors.actors.judge import AbortJudgeActor
 from scorewise_actors.browser import BrowserOptions
-from scorewise_actors.messages import BrowserCrashed, Evict, Trim
+from scorewise_actors.messages import Breach, BrowserCrashed, Evict, Trim
 from scorewise_actors.monitor_messages import RenewBrowsers, StartWatch
 from scorewise_actors.resources.processes import BrowserProcess
 
@@ -147,6 +147,34 @@ def test_garbage_of_pages_is_collected(make_system, healthy_site):
 
     assert system.run_blocking("job", match_urls(healthy_site, 1), litter).done == 1
     assert seen == [False, True]
+
+
+def test_the_judges_of_all_jobs_hear_of_breaches_of_the_system(make_system, healthy_site, monkeypatch):
+    """Of the system's own thresholds, with the cleanup that is called for; those of other watches are not theirs."""
+    heard = []
+    usual = AbortJudgeActor.on_receive
+
+    def hear(self, message):
+        if isinstance(message, Breach):
+            heard.append(message)
+        return usual(self, message)
+
+    monkeypatch.setattr(AbortJudgeActor, "on_receive", hear)
+    system = make_system(NOTHING, browsers_per_driver=1, max_concurrency=1)
+    policy = ThresholdPolicy((Threshold("disk_space", 1.0, below=True), Threshold("memory_absolute", 1.0)))
+    asked = []
+
+    def both_watch(system):
+        if actors(system, "judge") and not asked:
+            monitor = system.runtime.ref("system/monitor")
+            for watch in ("another", "system"):
+                asked.append(monitor.ask(StartWatch(watch, policy, 0.3, None, lambda _: None)))
+        return heard
+
+    run_until(system, healthy_site, both_watch, "the judge hears of it")
+    (breach,) = heard
+    assert (breach.resource, breach.limit, breach.level, breach.breached) == ("memory_absolute", 1.0, "gentle", True)
+    assert breach.value > 1.0
 
 
 @pytest.mark.parametrize("purpose", [True, False])
