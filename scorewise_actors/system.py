@@ -25,7 +25,7 @@ from scorewise_actors.job import Handler, JobReport, Request, check_job_id, chec
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.resilience.abort import AbortManager
 from scorewise_actors.resilience.checkpoint import CheckpointManager
-from scorewise_actors.resilience.configuration import ResilienceConfiguration
+from scorewise_actors.resilience.configuration import CheckpointConfiguration, ResilienceConfiguration
 from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.resilience.failure import FailureHandler
 from scorewise_actors.resilience.resource import ResourceMonitor
@@ -78,14 +78,11 @@ class ActorSystem:
         self.runtime: Runtime | None = None
         self.resilience = SystemTree(lambda: self.runtime, self._abort_job)
         """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
-        settled = resilience if resilience is not None else ResilienceConfiguration()
-        kept = settled.checkpoint
-        if resilience is None:  # beside the journals, and sealed as they are
-            kept = attrs.evolve(kept, storage_path=self.config.storage_path, encryption_enabled=self.config.encrypt)
-        self.checkpoints = CheckpointManager(kept, key=self.config.key, connection=self.resilience)
-        """Snapshots of states that the program itself keeps; see ``CheckpointManager``."""
+        settled = resilience if resilience is not None else self._usual_resilience()
+        self.checkpoints = CheckpointManager(settled.checkpoint, key=self.config.key, connection=self.resilience)
+        """Keeps snapshots of your own states; see ``CheckpointManager``."""
         self.resources = ResourceMonitor(settled.resource, connection=self.resilience)
-        """Figures, thresholds and their breaches; see ``ResourceMonitor``."""
+        """Watches memory, processors and disk; see ``ResourceMonitor``."""
         self.retries = RetryManager(settled.retry, self.resilience)
         """Tries operations again; see ``RetryManager``."""
         self.aborts = AbortManager(settled.abort, self.resilience)
@@ -93,6 +90,13 @@ class ActorSystem:
         self.failures = FailureHandler(self.resilience)
         """Decides about failures and keeps them on record."""
         self._jobs: dict[str, JobHandle] = {}
+
+    def _usual_resilience(self) -> ResilienceConfiguration:
+        storage = self.config.storage_path
+        beside = storage.with_name(f"{storage.name}-snapshots")  # not inside: there each folder is a job
+        return ResilienceConfiguration(
+            checkpoint=CheckpointConfiguration(storage_path=beside, encryption_enabled=self.config.encrypt)
+        )
 
     # ------------------------------------------------------------------------------------------------ life cycle
 

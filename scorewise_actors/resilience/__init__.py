@@ -4,6 +4,7 @@ They are clients of the same actors and policies as everything else here: bound 
 (``system.retries``, ...) or, constructed alone, to a small tree of their own that starts on first use.
 """
 
+from policies.abort_decision import AbortStep, Measure
 from scorewise_actors.correlation import correlation, correlation_id
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction
@@ -47,16 +48,14 @@ from scorewise_actors.resilience.errors import (
 from scorewise_actors.resilience.failure import FailureHandler
 from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
-from scorewise_actors.resilience_memory import AbortActionSpec, AbortActionType
 
 __all__ = [
-    "AbortActionSpec",
-    "AbortActionType",
     "AbortConfiguration",
     "AbortConfigurationError",
     "AbortExecutionError",
     "AbortManager",
     "AbortPolicyNotFoundError",
+    "AbortStep",
     "BrowserSession",
     "CheckpointConfiguration",
     "CheckpointCorruptionError",
@@ -71,6 +70,7 @@ __all__ = [
     "FailureHandlingError",
     "LoggingConfiguration",
     "MaxRetriesExceededError",
+    "Measure",
     "PermanentFailureError",
     "RecoveryAction",
     "ResilienceConfiguration",

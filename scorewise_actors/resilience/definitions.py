@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from policies.abort import AbortPolicy, WindowRule
+from policies.abort_decision import AbortStep, Measure
 from policies.backoff import Backoff
 from policies.classify import FailureClassifier
 from policies.retry import RetryPolicy
@@ -22,7 +23,7 @@ from scorewise_actors.resilience.errors import (
     ResourceMonitoringError,
     RetryConfigurationError,
 )
-from scorewise_actors.resilience_memory import AbortActionSpec, AbortActionType, NamedAbort, NamedRetry
+from scorewise_actors.resilience_memory import NamedRetry
 
 _RETRY_KEYS = (
     "name",
@@ -107,7 +108,7 @@ def without_jitter(policy: RetryPolicy) -> RetryPolicy:
     return attrs.evolve(policy, backoff=attrs.evolve(policy.backoff, kind="none", jitter=0.0))
 
 
-def abort_policy(given: Any) -> tuple[str, NamedAbort]:
+def abort_policy(given: Any) -> tuple[str, AbortPolicy]:
     """Name and policy of ``{"name", "failure_rate_threshold" (a fraction; above 1 it is percent), "window_size"
     (operations), "window_duration" (s), "consecutive_crashes", "min_operations", "abort_actions": [...]}``: the literal
     rule. It aborts when more than that fraction of the last ``window_size`` operations, none older than
@@ -137,35 +138,35 @@ def abort_policy(given: Any) -> tuple[str, NamedAbort]:
                 min_operations=floor,
                 duration=seconds,
             ),
+            **_actions(fields.given.get("abort_actions")),
         )
-    return fields.name(), NamedAbort(policy, _actions(fields.given.get("abort_actions")))
+    return fields.name(), policy
 
 
-def _actions(given: Any) -> tuple[AbortActionSpec, ...] | None:
+def _actions(given: Any) -> dict[str, Any]:
     if given is None:
-        return None
+        return {}
     if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
         raise AbortConfigurationError.because(f"abort policy: abort_actions must be a list of actions, got {given!r}")
-    return tuple(_action(action) for action in given)
+    return {"on_abort": tuple(_action(action) for action in given)}
 
 
-def _action(given: Any) -> AbortActionSpec:
-    if isinstance(given, AbortActionSpec):
+def _action(given: Any) -> AbortStep:
+    if isinstance(given, AbortStep):
         return given
     if isinstance(given, str):
         given = {"type": given}
     fields = _Fields("abort action", given, _ACTION_KEYS, AbortConfigurationError)
-    words = ", ".join(AbortActionType)
     kind = fields.given.get("type")
-    if not isinstance(kind, str) or kind.upper() not in tuple(AbortActionType):
-        raise fields.error("type", f"one of {words}", kind)
+    if not isinstance(kind, str) or kind.upper() not in Measure.__members__:
+        raise fields.error("type", f"one of {', '.join(Measure.__members__)}", kind)
     target, parameters = fields.given.get("target"), fields.given.get("parameters") or {}
     if not isinstance(target, str | None):
         raise fields.error("target", "a text or None", target)
     if not isinstance(parameters, Mapping):
         raise fields.error("parameters", "a dict", parameters)
     timeout = fields.number("timeout", ACTION_TIMEOUT, 0.01, 3600)
-    return AbortActionSpec(AbortActionType(kind.upper()), target, dict(parameters), timeout)
+    return AbortStep(Measure[kind.upper()], target, dict(parameters), timeout)
 
 
 def threshold_policy(given: Any) -> tuple[str, ThresholdPolicy]:
