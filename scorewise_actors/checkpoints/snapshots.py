@@ -103,7 +103,9 @@ class SnapshotStore:
             again = SnapshotId.of(folder_tail(directory), salt.hex(), max(1, number - 1))
             if (directory / again.file).exists():
                 self._disk.sync_directory(directory)  # whoever wrote it may have ended before
-                return next(self.entries(job_id, 1))
+                written = next(self.entries(job_id, 1))
+                if written.status is SnapshotStatus.ACTIVE:
+                    return written
             for leftover in directory.glob(f"*{TEMPORARY}"):
                 self._disk.unlink(leftover)
             header = Header(

@@ -277,6 +277,19 @@ def test_several_processes_and_threads_write_one_job(tmp_path):
     assert all(store.validate(one) for one in acknowledged)
 
 
+def test_a_write_that_comes_twice_is_done_once(make_snapshots, any_keys):
+    """Told by its token, while it is the newest and intact; what is damaged is written again."""
+    store, token = make_snapshots(any_keys), b"t" * 16
+    first = store.create("job", draft({"n": 1}), now_ms=1, token=token)
+    assert store.create("job", draft({"n": 1}), now_ms=2, token=token) == first
+    assert numbers(store) == [1]
+    (file,) = store.path.rglob("*.snap")
+    file.write_bytes(file.read_bytes()[:-1])
+    second = store.create("job", draft({"n": 1}), now_ms=3, token=token)
+    assert second.sequence_number == 2
+    assert store.load(second.id).data == {"n": 1}
+
+
 def test_without_the_lock_numbers_would_be_given_out_twice(make_snapshots, monkeypatch):
     """The test above can fail: two writers that look at the same time see the same highest number."""
     both, usual = threading.Barrier(2, timeout=60), snapshots._numbers
