@@ -295,11 +295,11 @@ class Actor(pykka.Actor):
         self.path = path
         self.started_at = time.time()
 
-    def use_mailbox(self, policy: MailboxPolicy) -> None:
+    def use_mailbox(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         """Exchange the mailbox for one with a policy. Before the actor is started; what is in the old one moves over,
-        and so does what somebody may still put there.
+        and so does what somebody may still put there. ``clock`` measures how long messages wait.
         """
-        old, new = self.mailbox, self._mailbox_with(policy)
+        old, new = self.mailbox, self._mailbox_with(policy, clock)
         new.on_reject = self._reject
         self.actor_inbox = self.actor_ref.actor_inbox = new  # type: ignore[assignment]
         lane = self.lane
@@ -308,7 +308,7 @@ class Actor(pykka.Actor):
         old.on_reject = new.put
         old.close()
 
-    def _mailbox_with(self, policy: MailboxPolicy) -> ActorMailbox:
+    def _mailbox_with(self, policy: MailboxPolicy, clock: Callable[[], float]) -> ActorMailbox:
         raise NotImplementedError
 
     @property
@@ -514,7 +514,6 @@ class Actor(pykka.Actor):
                 self.exit_reason = reason
                 watchers, self._watchers = self._watchers, []
         if late:
-            self.mailbox.close()  # what this thread may have held in its hands when others closed it
             if self._fenced and self._runtime is not None:
                 self._runtime.forget_zombie(self)
                 self._runtime.emit(ZombieEnded(self.path, self.incarnation))

@@ -16,7 +16,7 @@ from supervisors.mailbox_policy import MailboxPolicy
 from supervisors.threads import coroutine_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from types import FrameType
 
     from supervisors.future import ReplyFuture
@@ -46,8 +46,8 @@ class AsyncActor(Actor):
     def _create_actor_inbox() -> LoopMailbox:
         return LoopMailbox()
 
-    def _mailbox_with(self, policy: MailboxPolicy) -> BoundedLoopMailbox:
-        return BoundedLoopMailbox(policy)
+    def _mailbox_with(self, policy: MailboxPolicy, clock: "Callable[[], float]") -> BoundedLoopMailbox:
+        return BoundedLoopMailbox(policy, clock)
 
     def _start_actor_loop(self) -> None:
         self.loop_thread.attach(self)

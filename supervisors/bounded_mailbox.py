@@ -119,9 +119,9 @@ class BoundedMailbox(Mailbox):
 
     __slots__ = ("_asleep", "lane")
 
-    def __init__(self, policy: MailboxPolicy) -> None:
+    def __init__(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.lane = MessageLane(policy)
+        self.lane = MessageLane(policy, clock)
         self._asleep = False
 
     def put(self, envelope: Envelope[Any], /) -> None:
@@ -194,9 +194,9 @@ class BoundedLoopMailbox(LoopMailbox):
 
     __slots__ = ("lane",)
 
-    def __init__(self, policy: MailboxPolicy) -> None:
+    def __init__(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.lane = MessageLane(policy)
+        self.lane = MessageLane(policy, clock)
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Enqueue and wake the actor's loop; a message that finds no room goes to the lane's hook. Any thread."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pykka._envelope import Envelope
 
 from supervisors.actor_timers import TimerEnvelope
-from supervisors.core_state import Phase, Status
+from supervisors.core_state import Status
 from supervisors.mailbox_policy import MailboxPolicy, OnFull
 from supervisors.signals import Signal
 
@@ -108,7 +108,7 @@ class KeptMails:
         """Give a new incarnation its mailbox, with what waits for it."""
         if policy is None:
             return
-        actor.use_mailbox(policy)
+        actor.use_mailbox(policy, ref.runtime.clock.monotonic)
         if policy.keep:
             mail = self._mails.get(child)
             if mail is None:
@@ -135,6 +135,4 @@ class KeptMails:
 
 def _comes_back(state: "SupervisorState", name: str) -> bool:
     row = state.children.get(name)
-    if row is None or state.phase in (Phase.STOPPING, Phase.ENDED):
-        return False
-    return row.status is not Status.UNDEFINED
+    return row is not None and row.status is not Status.UNDEFINED

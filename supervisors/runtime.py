@@ -13,7 +13,7 @@ from loguru import logger
 
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
-from supervisors.events import DeadLetter, Event, ManyZombies
+from supervisors.events import DeadLetter, Event, Launched, ManyZombies
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.ladder import LadderRun
@@ -128,6 +128,7 @@ class Runtime:
         self.ref(path).point_to(actor)
         if self.registers(actor):
             pykka.ActorRegistry.register(actor.actor_ref)
+        self.emit(Launched(path, actor.incarnation))
         try:
             actor._start_actor_loop()
         except Exception as error:  # noqa: BLE001 - no thread to be had, loop gone: a refused start

@@ -17,7 +17,7 @@ from supervisors.core_state import SupervisorState, child_spec, initial
 from supervisors.core_state import count_children as count
 from supervisors.core_state import which_children as which
 from supervisors.current import current_actor
-from supervisors.events import Ended, Event, GaveUp, Restarting, Started
+from supervisors.events import Ended, Event, GaveUp, Restarted, Restarting, Started
 from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.hooks import ChildHooks, run_hook
@@ -291,6 +291,9 @@ class Supervisor(ThreadActor):
             if row is not None:
                 run_hook(row.spec.hooks.restarted if row.times_up else row.spec.hooks.started, started)
             self._feed(ChildReady(child, attempt))
+            row = self._state.children.get(child)
+            if row is not None and row.times_up > 1:
+                self.runtime.emit(Restarted(actor.path, actor.incarnation, row.times_up - 1))
         elif isinstance(news, Down):
             del self._actors[child]
             actor.ref.point_to(None)

@@ -1,6 +1,7 @@
 """An actor with a thread of its own: for blocking work and for everything that is not a coroutine."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pykka._envelope import Envelope
@@ -33,8 +34,8 @@ class ThreadActor(Actor):
     def _create_actor_inbox() -> Mailbox:
         return Mailbox()
 
-    def _mailbox_with(self, policy: MailboxPolicy) -> BoundedMailbox:
-        return BoundedMailbox(policy)
+    def _mailbox_with(self, policy: MailboxPolicy, clock: Callable[[], float]) -> BoundedMailbox:
+        return BoundedMailbox(policy, clock)
 
     def _start_actor_loop(self) -> None:
         thread = threading.Thread(target=self._run, name=self.path, daemon=True)

@@ -18,6 +18,7 @@ from supervisors import (
     Strategy,
     Supervisor,
     SupervisorSpec,
+    Timeout,
     delete_child,
     restart_child,
     terminate_child,
@@ -89,12 +90,14 @@ def test_what_waited_at_a_crash_goes_to_the_next_incarnation_in_its_order(place,
             replies.append(ref.request(held.note(number)))
         else:
             ref.tell(held.note(number))
+    ref.actor.signal(Timeout("for this incarnation only"))
     held.gate.set()
     with pytest.raises(ZeroDivisionError):
         poison.get(timeout=DEADLINE)
     assert [reply.get(timeout=DEADLINE) for reply in replies] == list(range(1, 20, 2))
     assert [number for number, _ in held.handled] == list(range(20))
     assert {incarnation for _, incarnation in held.handled} == {ref.incarnation} != {first}
+    assert ref.actor.signals == []
     assert log.of(DeadLetter) == []
 
 
