@@ -21,7 +21,7 @@ from pykka import messages
 from pykka._envelope import Envelope
 
 from supervisors import links, proxy
-from supervisors.actor_timers import ActorTimer, TimerEnvelope, start_timer
+from supervisors.actor_timers import ActorTimer, OwnEnvelope, start_timer
 from supervisors.bounded_mailbox import MessageLane
 from supervisors.events import MailboxHigh, ZombieEnded
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
@@ -577,7 +577,7 @@ class Actor(pykka.Actor):
 
     def _reject(self, envelope: Envelope[Any]) -> None:
         """It came to a closed mailbox, or the actor ended before it took it up."""
-        if isinstance(envelope, TimerEnvelope):
+        if isinstance(envelope, OwnEnvelope):
             return
         if envelope.reply_to is None:
             if self._ref is not None and not isinstance(envelope.message, Signal):

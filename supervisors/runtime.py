@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import pykka
 from loguru import logger
@@ -21,6 +22,9 @@ from supervisors.names import Names
 from supervisors.ref import Ref
 from supervisors.signals import Down, Ready, Signal
 from supervisors.spec import Ladder
+
+if TYPE_CHECKING:
+    from supervisors.errand import Errand
 
 _EXIT_DEADLINE = 10.0
 """Seconds that a tree still running at interpreter exit is given to stop."""
@@ -61,6 +65,10 @@ class Runtime:
         self.lock = threading.RLock()  # reentrant: a signal handler may tell
         """Guards what the actors of this runtime share; held for a moment only."""
         self._many_zombies = False
+        self.errands: set[Errand] = set()
+        """Requests that wait for somebody to take them up."""
+        self.closed = False
+        """True once this runtime serves nobody any more."""
         self._deadline: float | None = None
         self._root: Actor | None = None
         self._root_down = ReplyFuture()
@@ -119,6 +127,9 @@ class Runtime:
     def close(self) -> None:
         """End the timer, and forget the names, once the tree has ended."""
         _open_runtimes.discard(self)
+        self.closed = True
+        for errand in tuple(self.errands):
+            errand.give_up()
         self.names.close()
         self.timer.close()
 
@@ -268,8 +279,10 @@ def _mark_dead() -> None:
     may have copied any of them held.
     """
     for runtime in list(_open_runtimes):
+        runtime.closed = True
         for ref in list(runtime._refs.values()):
             ref.point_to(None)
+            ref.kept = None
     _open_runtimes.clear()
 
 

@@ -12,6 +12,7 @@ import pykka
 from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor
+from supervisors.actor_timers import OwnEnvelope
 from supervisors.core import step
 from supervisors.core_state import SupervisorState, child_spec, initial
 from supervisors.core_state import count_children as count
@@ -275,7 +276,7 @@ class Supervisor(ThreadActor):
             )
 
     def _decided(self, event: ChildDeclined | ChildRefused) -> None:
-        self.actor_inbox.put(Envelope(_Outcome(event)))
+        self.actor_inbox.put_last(OwnEnvelope(_Outcome(event)))
 
     def _child_news(self, child: str, attempt: int, news: Signal) -> None:
         present, actor = self._actors.get(child, (0, None))
