@@ -99,7 +99,7 @@ def test_what_waited_at_a_crash_goes_to_the_next_incarnation_in_its_order(place,
     assert [reply.get(timeout=DEADLINE) for reply in replies] == list(range(1, 20, 2))
     assert [number for number, _ in held.handled] == list(range(20))
     assert {incarnation for _, incarnation in held.handled} == {ref.incarnation} != {first}
-    assert ref.actor.signals == []
+    assert (ref.actor.signals, len(log.of(Started, "rt/a"))) == ([], 2)
     assert log.of(DeadLetter) == []
 
 
