@@ -113,14 +113,13 @@ class AsyncActor(Actor):
     async def _serve(self, *, suspended: bool = False) -> ExitReason | None:
         """Serve the mailbox until the end; while ``suspended`` only its signals, and also only until it is resumed."""
         inbox = self.actor_inbox
-        get = inbox.get_signal if suspended else inbox.get
+        get = inbox.get_signal if suspended else inbox.poll
         turn = _TURN
         while self.suspended is suspended and (
             self._stop_reason is None or (not suspended and self._drains_on() and not inbox.empty())
         ):
-            try:
-                envelope = get()
-            except IndexError:
+            envelope = get()
+            if envelope is None:
                 self._idle = self.loop_thread.loop.create_future()
                 await self._idle
                 turn = _TURN

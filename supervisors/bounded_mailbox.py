@@ -208,12 +208,14 @@ class BoundedLoopMailbox(LoopMailbox):
 
     def get(self) -> Envelope[Any]:
         """The next envelope. Raises IndexError when empty."""
-        if self._signals:
-            return self._signals.popleft()
-        envelope = self.lane.take()
+        envelope = self.poll()
         if envelope is None:
             raise IndexError("no message waits")
         return envelope
+
+    def poll(self) -> Envelope[Any] | None:
+        """The next envelope, None if there is none."""
+        return self._signals.popleft() if self._signals else self.lane.take()
 
     def put_back(self, envelopes: Sequence[Envelope[Any]]) -> None:
         self.lane.put_back(envelopes)
