@@ -17,6 +17,10 @@ class JobFailedError(ScorewiseError):
     """The job's tree could not be started, or gave up. The text carries the reason at the bottom of the tree."""
 
 
+class CannotStartError(JobFailedError):
+    """The browser, or Playwright's driver, is there and does not start: something on this machine has to be mended."""
+
+
 class HttpStatusError(ScorewiseError):
     """The page answered with a status that makes it useless. Classified by the status; a ``Retry-After`` among the
     headers is respected.
@@ -63,9 +67,10 @@ class ExitCode(enum.IntEnum):
     ABORTED = 4
     """The judge halted the job; its verdict is in the report."""
     ENVIRONMENT = 5
-    """Something the job needs is missing on this machine, for example a browser; ``scorewise doctor`` tells."""
+    """Something the job needs is missing on this machine or does not start there, for example a browser;
+    ``scorewise doctor`` tells."""
     STORAGE = 6
-    """The storage cannot be written or read, or the key is wrong or missing."""
+    """Storage, results file or stdout cannot be written or read, or the key is wrong or missing."""
     LOCKED = 7
     """Another process is working on the job."""
     FAILED = 8

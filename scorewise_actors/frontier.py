@@ -131,6 +131,8 @@ class MemoryFrontier:
         self._retries = 0
         self._failures: Counter[str] = Counter()
         self._refused: set[int] = set()
+        self._between: dict[int, RetryState] = {}
+        """For items without an outcome: when this run first began them, and the latest wait."""
 
     # ----------------------------------------------------------------------------------------------- the contract
 
@@ -164,7 +166,7 @@ class MemoryFrontier:
                     self._fail(item, failure, now, commits, seen)
                 case Returned(item, _, why, alone):
                     self._give_back(item, why, alone, commits, seen)
-        leases = tuple(self._lease(holder) for _ in range(want) if self._ready(now))
+        leases = tuple(self._lease(holder, now) for _ in range(want) if self._ready(now))
         return Swapped(leases, tuple(commits), tuple(seen))
 
     def release(self, holder: str, why: str, failure: Failure | None, alone: bool | None, now: float) -> Swapped:
@@ -235,12 +237,13 @@ class MemoryFrontier:
             return 0.0
         return self._parked.get(place_of(self._requests[item].url), 0.0)
 
-    def _lease(self, holder: str) -> Lease:
+    def _lease(self, holder: str, now: float) -> Lease:
         # tries due again go first: an item is finished before the next one is begun
         item = self._again.popleft() if self._again else self._fresh.popleft()
         tries = self._tries.get(item, Tries())
         if tries.attempts == 0:
             self._budget = self._budget.deposit()
+        self._between.setdefault(item, RetryState(started=now))
         lease = Lease(item, next(self._tokens), self._requests[item], tries.attempts + 1)
         self._leases[item] = (lease, holder)
         return lease
@@ -260,6 +263,7 @@ class MemoryFrontier:
             self._recorded.discard(item)
             ops.append(ledger.forget_tries(item))
         self._refused.discard(item)
+        self._between.pop(item, None)
         self._committing[item] = status
         return Commit(tuple(ops), (item,))
 
@@ -270,8 +274,9 @@ class MemoryFrontier:
         kind = f"{classified.category.value}/{failure.type}"
         self._failures[kind] += 1
         retry_after = retry_after_of(failure.headers, now_epoch=now + self._epoch)
+        between = attrs.evolve(self._between[item], attempts=tries.attempts)
         decision = self._policy(item).decide(
-            RetryState(attempts=tries.attempts),
+            between,
             classified,
             now=now,
             rng=self._rng,
@@ -281,7 +286,7 @@ class MemoryFrontier:
         if decision.action is RetryAction.GIVE_UP:
             letter = self._letter(item, tries.attempts, failure, classified, decision.reason)
             commits.append(self._bury(item, letter))
-            seen.append(OutcomeSeen(True, classified.stream))
+            seen.append(OutcomeSeen(True, classified.stream, self._located(item, failure), classified))
             return
         if decision.action is RetryAction.DEFER:
             self._tries[item] = before
@@ -292,10 +297,11 @@ class MemoryFrontier:
             elif item not in self._refused:
                 # the retry budget is used up: this try has to stand for the outcome, or an outage would stay unseen
                 self._refused.add(item)
-                seen.append(OutcomeSeen(True, classified.stream))
+                seen.append(OutcomeSeen(True, classified.stream, self._located(item, failure), classified))
         else:
             self._budget = self._budget.withdraw()[1]
             self._retries += 1
+            self._between[item] = between.after(decision)
             commits.append(self._remember(item))
         heapq.heappush(self._delayed, (now + decision.delay, item))
 
@@ -323,7 +329,10 @@ class MemoryFrontier:
             request.url, request.unique_key, tries.attempts, "PoisonItem", "browser", message, "poison limit"
         )
         commits.append(self._bury(item, letter))
-        seen.append(OutcomeSeen(True, Stream.INFRA))
+        seen.append(OutcomeSeen(True, Stream.INFRA, Failure("PoisonItem", message, url=request.url, page_crashed=True)))
+
+    def _located(self, item: int, failure: Failure) -> Failure:
+        return attrs.evolve(failure, url=failure.url or self._requests[item].url)
 
     def _bury(self, item: int, letter: DeadLetter) -> Commit:
         self._tries.pop(item, None)

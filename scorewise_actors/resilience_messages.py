@@ -12,7 +12,7 @@ RecordOutcomes        managers, a judge     AbortJudges         operations of a 
 Judge                 AbortManager          AbortJudges         should the job go on? (asked: answers `Judgement`)
 HaltJob               AbortManager          AbortJudges         the abort was carried out (asked)
 Standing              AbortManager          AbortJudges         is there a verdict on the job? (asked)
-JobBegan              AbortJudgeActor       AbortJudges         a run of the job begins
+JobBegan              ActorSystem           AbortJudges         a run of the job begins
 JobHalted             AbortJudgeActor       AbortJudges         the job's own judge halted it
 RecordFailures        managers, a judge     FailureLedger       failures of a job (asked, or told by a judge)
 RecordSuccess         AbortManager, judge   FailureLedger       an operation succeeded: ends a streak
@@ -165,6 +165,8 @@ class JobBegan:
     """A run of a job began: what earlier runs of it did is history, and not held against it."""
 
     job_id: str
+    policy: AbortPolicy
+    """By which its own judge judges it."""
 
 
 @attrs.frozen

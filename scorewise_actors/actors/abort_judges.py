@@ -65,8 +65,9 @@ class AbortJudges(TrackedActor):
                 return True
             case Standing(job_id):
                 return self._standing(job_id)
-            case JobBegan(job_id):
+            case JobBegan(job_id, policy):
                 self._memory.jobs.pop(job_id, None)
+                self._job(job_id).own = policy
                 return None
         return super().handle(message)
 
@@ -136,7 +137,7 @@ class AbortJudges(TrackedActor):
         job = self._memory.jobs.get(job_id)
         if job is None:
             return None
-        verdicts = [job.halted, *(sight.state.verdict for sight in job.sights.values())]
+        verdicts = [*(sight.state.verdict for sight in job.sights.values()), job.halted]
         verdict = next((decision for decision in verdicts if decision is not None), None)
         return None if verdict is None else {"rule": verdict.rule, "reason": verdict.reason}
 

@@ -83,6 +83,7 @@ def first_abort(p, decisions):
 
 
 @law(
+    Bug("abort", "if state.verdict is not None or self.crashes is None:", "if self.crashes is None:"),
     Bug("abort", "return attrs.evolve(state, verdict=decision), decision", "return state, decision"),
 )
 def an_abort_is_final(p):
@@ -153,6 +154,7 @@ def more_failures_never_abort_later(p):
 
 
 @law(
+    Bug("abort", "running >= self.grace", "running >= self.grace and state.operations < 70"),
     Bug("abort", "score.held(now", "not score.held(now"),
 )
 def total_failure_always_aborts_in_time(p):
@@ -169,11 +171,12 @@ def total_failure_always_aborts_in_time(p):
 
 
 @law(
+    Bug("abort", "came = not failed or", "came = (not failed and (state.failures > 0 or state.operations < 20)) or"),
     Bug("abort", "came = not failed or", "came = failed or"),
 )
 def success_alone_is_never_suspected(p):
     @examples
-    @given(abort_policies(p), st.lists(eighths(0, 3), max_size=60))
+    @given(abort_policies(p), st.lists(eighths(0, 3), min_size=30, max_size=60))
     def check(policy, gaps):
         decisions = fold(p, policy, [("ok", gap) for gap in gaps])[0]
         assert {decision.action for decision in decisions} <= {p.AbortAction.CONTINUE}
@@ -193,6 +196,7 @@ def a_long_outage_is_forgiven_as_fast_as_a_short_one(p):
 
 
 @law(
+    Bug("evidence", " and self.score >= limit", " and self.score >= min(limit, 8)"),
     Bug("evidence", " and self.score >= limit", ""),
 )
 def a_recovered_site_is_not_aborted_for_the_past(p):

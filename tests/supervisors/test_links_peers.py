@@ -139,6 +139,7 @@ def test_after_undoing_a_link_no_news_of_it_come(pair):
         me.unlink(a)
 
     undone = b.request(Do(unlink))
+    await_true(lambda: b.actor._in_hand, "it is held up")
     a.tell(Do(crash))
     end_of(actor)
     await_true(lambda: b.actor.mailbox._signals, "the news are there")
@@ -262,6 +263,7 @@ def test_a_watch_can_be_ended(stage, make, runtime):
         actor.unwatch(target)
 
     undone = ref.request(Do(unwatch))
+    await_true(lambda: watcher._in_hand, "it is held up")
     target.tell(Do(crash))
     end_of(watched)
     await_true(lambda: watcher.mailbox._signals, "the news are there")

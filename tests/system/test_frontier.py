@@ -24,7 +24,8 @@ DOWN = Failure("Error", "Page.goto: net::ERR_CONNECTION_REFUSED")
 class Journal:
     """Carries out commits on a journal state in memory, and acknowledges them."""
 
-    def __init__(self):
+    def __init__(self, retry=RETRY):
+        self.retry = retry
         self.state = State()
         for op in ledger.opening(self.state.root, 0.0):
             self.state.change(op)
@@ -32,7 +33,7 @@ class Journal:
 
     def open(self):
         self.frontier = MemoryFrontier(
-            self.state.root, retry=RETRY, classifier=FailureClassifier(), rng=random.Random(1), epoch=0.0
+            self.state.root, retry=self.retry, classifier=FailureClassifier(), rng=random.Random(1), epoch=0.0
         )
         return self.frontier
 
@@ -157,6 +158,31 @@ def test_a_lease_that_is_not_renewed_runs_out(journal):
     journal.frontier.renew("alive", LEASE_SECONDS)
     assert journal.frontier.expired(LEASE_SECONDS + 1) == {"silent"}
     assert journal.frontier.expired(LEASE_SECONDS - 1) == set()
+
+
+def test_an_item_has_only_so_long_for_all_of_its_tries():
+    """A try that would begin later than the total timeout after the first one began is not waited for."""
+    journal = Journal(RetryPolicy(100, Backoff(base_delay=10.0, multiplier=1.0, jitter=0.0), total_timeout=25.0))
+    journal.add(URLS[:1])
+    for now in (100.0, 112.0, 123.0):
+        lease = journal.lease(now=now)
+        journal.swap("a", Failed(lease.item, lease.token, DOWN), want=0, now=now + 1)
+    assert [(dead.attempts, dead.rule) for dead in journal.audit().dead] == [(3, "connection: deadline")]
+    assert journal.frontier._between == {}
+
+
+def test_decorrelated_waits_build_on_the_wait_before():
+    """Each wait lies between the base and three times the one before it, which the frontier remembers."""
+    journal = Journal(RetryPolicy(100, Backoff(base_delay=1.0, max_delay=1e4, kind="decorrelated")))
+    journal.frontier._rng = type("Highest", (random.Random,), {"uniform": lambda self, low, high: high})()
+    journal.add(URLS[:1])
+    now, waits = 0.0, []
+    for _ in range(4):
+        lease = journal.lease(now=now)
+        journal.swap("a", Failed(lease.item, lease.token, DOWN), want=0, now=now)
+        waits.append(journal.frontier.next_due() - now)
+        now = journal.frontier.next_due()
+    assert waits == [3.0, 9.0, 27.0, 81.0]
 
 
 def test_a_used_up_retry_budget_is_evidence_and_no_livelock():

@@ -42,6 +42,16 @@ MUTANTS = {
         "elif False:",
         "test_a_used_up_retry_budget_is_evidence_and_no_livelock",
     ),
+    "the first try is forgotten": (
+        "self._between.setdefault(item, RetryState(started=now))",
+        "self._between[item] = RetryState(started=now)",
+        "test_an_item_has_only_so_long_for_all_of_its_tries",
+    ),
+    "the latest wait is forgotten": (
+        "self._between[item] = between.after(decision)",
+        "pass",
+        "test_decorrelated_waits_build_on_the_wait_before",
+    ),
     "leases never run out": (
         "now - self._renewed[holder] > LEASE_SECONDS",
         "False",
