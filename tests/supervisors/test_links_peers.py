@@ -264,6 +264,7 @@ def test_a_watch_can_be_ended(stage, make, runtime):
         actor.unwatch(target)
 
     undone = ref.request(Do(unwatch))
+    await_true(lambda: watcher._in_hand, "it is held up")
     target.tell(Do(crash))
     end_of(watched)
     await_true(lambda: watcher.mailbox._signals, "the news are there")
