@@ -207,7 +207,7 @@ def no_more_retries_are_under_way_than_may_be(p):
     Bug("retry", 'upward = 0.0 if backoff.kind == "none" else', "upward ="),
 )
 def without_jitter_every_wait_is_the_nominal_one(p):
-    policy = p.RetryPolicy(jitter_enabled=False)
+    policy = p.RetryPolicy(backoff=p.Backoff(1.0, 2.0), jitter_enabled=False)
     for attempts, seed in itertools.product(range(1, 5), range(20)):
         options = {"now": 0.0, "rng": random.Random(seed)}
         assert policy.decide(p.RetryState(attempts), verdict(p), **options).delay == 2 ** (attempts - 1)

@@ -124,6 +124,7 @@ def test_a_refusal_after_a_delay_is_no_short_life():
 def test_a_window_is_a_value():
     """Equal by its times, however they came into it; a bad time is named."""
     window = RestartWindow()
+    assert len(window) == 0
     for now in range(1000):
         window = window.added(float(now), 600, 10_000.0)
     assert window == RestartWindow.of(float(now) for now in range(400, 1000))
