@@ -7,9 +7,10 @@ their bar are figures of the clock alone: there the ratio next to them is what c
 
 from collections.abc import Iterator
 
+from bench.kernel_costs import costs
 from bench.kernel_memory import memory
 from bench.kernel_messages import messages
-from bench.kernel_restarts import costs, latencies
+from bench.kernel_restarts import latencies
 from bench.kernel_stops import backlog, siblings
 from bench.rows import Row
 from bench.spec import Bench, Say
@@ -23,7 +24,7 @@ def run(rounds: int, items: int, say: Say) -> Iterator[Row]:
         ("messages", messages(rounds, tells=250 * items, asks=25 * items)),
         ("stop of siblings", siblings(rounds, 5 * items)),
         ("stop behind a backlog", backlog(rounds, 5 * items)),
-        ("memory", memory(min(rounds, 3), 10 * items)),
+        ("memory", memory(min(rounds, 3), max(10 * items, 400))),
     ):
         say(f"kernel: {what}")
         yield from rows

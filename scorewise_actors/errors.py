@@ -1,6 +1,8 @@
 """Errors that users of the library meet, and the exit codes of the command line."""
 
 import enum
+from collections.abc import Mapping
+from typing import Any
 
 
 class ScorewiseError(Exception):
@@ -15,13 +17,28 @@ class JobFailedError(ScorewiseError):
     """The job's tree could not be started, or gave up. The text carries the reason at the bottom of the tree."""
 
 
-class HttpStatusError(ScorewiseError):
-    """For handlers: the page answered with a status that makes it useless. Classified by the status."""
+class CannotStartError(JobFailedError):
+    """The browser, or Playwright's driver, is there and does not start: something on this machine has to be mended."""
 
-    def __init__(self, status: int, url: str) -> None:
+
+class HttpStatusError(ScorewiseError):
+    """The page answered with a status that makes it useless. Classified by the status; a ``Retry-After`` among the
+    headers is respected.
+    """
+
+    def __init__(self, status: int, url: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"HTTP status {status}")
         self.status = status
         self.url = url
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def check(cls, response: Any) -> None:
+        """Raise it for a Playwright ``Response`` with a status of 400 or more; None, as ``page.goto`` may return, is
+        fine. For operations that load a page: Playwright itself takes an error page for a success.
+        """
+        if response is not None and response.status >= 400:
+            raise cls(response.status, response.url, response.headers)
 
 
 class HandlerTimeout(ScorewiseError):  # noqa: N818 - the classification table knows it by this name
@@ -50,9 +67,10 @@ class ExitCode(enum.IntEnum):
     ABORTED = 4
     """The judge halted the job; its verdict is in the report."""
     ENVIRONMENT = 5
-    """Something the job needs is missing on this machine, for example a browser; ``scorewise doctor`` tells."""
+    """Something the job needs is missing on this machine or does not start there, for example a browser;
+    ``scorewise doctor`` tells."""
     STORAGE = 6
-    """The storage cannot be written or read, or the key is wrong or missing."""
+    """Storage, results file or stdout cannot be written or read, or the key is wrong or missing."""
     LOCKED = 7
     """Another process is working on the job."""
     FAILED = 8

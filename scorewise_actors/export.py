@@ -5,62 +5,26 @@ moment a prefix of the job's results (plus, after a crash, a torn last line), an
 next run completes it: every result exactly once.
 """
 
-import base64
 import contextlib
 import csv
-import datetime as dt
-import decimal
-import enum
 import errno
 import fcntl
 import io
 import itertools
-import json
-import math
 import os
-import pathlib
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from scorewise_actors.checkpoints.values import lower
 from scorewise_actors.errors import ConfigurationError, ScorewiseError
 from scorewise_actors.handle import values_of
+from scorewise_actors.plain import dumped, plain
 
 Outcomes = Iterable[list[Any]]
 """Outcomes as the journal keeps them (see ``ledger``)."""
 
 _BATCH = 1000
 """Lines that are written together."""
-_HUGE = 1 << 2000
-"""Python refuses to print whole numbers much longer than this."""
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-_ATOMS: Mapping[type, Callable[[Any], Any]] = {
-    type(None): _itself,
-    bool: _itself,
-    str: _itself,
-    int: lambda value: value if -_HUGE < value < _HUGE else hex(value),
-    float: _number,
-    complex: lambda value: [_number(value.real), _number(value.imag)],
-    bytes: lambda value: base64.b64encode(value).decode("ascii"),
-    dt.datetime: dt.datetime.isoformat,
-    dt.date: dt.date.isoformat,
-    dt.time: dt.time.isoformat,
-    dt.timedelta: dt.timedelta.total_seconds,
-    decimal.Decimal: str,
-    uuid.UUID: str,
-    pathlib.PosixPath: str,
-}
 
 
 class ResultsFileError(ScorewiseError):
@@ -257,10 +221,18 @@ class JsonLines:
 
 
 class WholeFile:
-    """``.csv`` or ``.json``: written whole at the end of each run, under another name first."""
+    """``.csv`` or ``.json``: written whole at the end of each run, under another name first.
+
+    That other name is there, and locked, from the beginning: a lock on the file itself would not outlive its
+    replacement, and two jobs with one file would overwrite each other.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._temporary = temporary_of(path)
+        self._before = _identity(path)
+        self._fd: int | None = None
+        self._lock()
 
     def begin(self, recorded: Callable[[], Outcomes], *, restart: bool = False) -> None:
         """See ``ResultsFile``; nothing is kept, so nothing is compared."""
@@ -269,19 +241,53 @@ class WholeFile:
         """See ``ResultsFile``; all is written by ``finish``."""
 
     def finish(self, source: Source) -> None:
-        """See ``ResultsFile``."""
+        """See ``ResultsFile``. A file that somebody else has put there meanwhile is not written over."""
         outcomes = source.after(0)
         try:
-            with replaced_file(self.path) as stream:
+            if _identity(self.path) != self._before:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            if self._fd is None:
+                self._lock()
+            assert self._fd is not None
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            with _writer(os.dup(self._fd)) as stream:
                 if self.path.suffix.lower() == ".csv":
                     _write_csv(outcomes, stream)
                 else:
                     _write_json(outcomes, stream)
+            self._temporary.replace(self.path)
+            self._before = _identity(self.path)
+            _sync_folder(self.path.parent)
         except OSError as error:
             raise ResultsFileError(self.path, error.errno or 0) from error
+        self._let_go()
 
     def close(self) -> None:
         """See ``ResultsFile``."""
+        if self._fd is not None:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink()
+            self._let_go()
+
+    def _lock(self) -> None:
+        try:
+            while self._fd is None:
+                self._fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _identity(self._temporary) != _identity(self._fd):  # its owner has just given it its name
+                    self._let_go()
+        except BlockingIOError:
+            self._let_go()
+            raise ResultsFileLocked(self.path) from None
+        except OSError as error:
+            self._let_go()
+            raise ResultsFileError(self.path, error.errno or 0) from error
+
+    def _let_go(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 @contextlib.contextmanager
@@ -290,15 +296,13 @@ def replaced_file(path: Path, mode: int = 0o666) -> Iterator[io.TextIOBase]:
 
     UTF-8; ``mode`` is subject to the umask. Raises ``OSError``; then ``path`` is as before.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_of(path)
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()  # a crash left it
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        with open(fd, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:  # noqa: PTH123 - a descriptor
+        with _writer(fd) as stream:
             yield stream
-            stream.flush()
-            os.fsync(fd)
         temporary.replace(path)
         _sync_folder(path.parent)
     except BaseException:
@@ -307,47 +311,38 @@ def replaced_file(path: Path, mode: int = 0o666) -> Iterator[io.TextIOBase]:
         raise
 
 
-def plain(value: Any) -> Any:
-    """The JSON form of a result; the same in every process.
-
-    Dates and times in ISO 8601, durations in seconds, bytes in base64, decimals, UUIDs and paths as text, enums by
-    name, sets as sorted lists, keys as text, NaN and infinities (which JSON lacks) as null. A registered class gives
-    what its registration stores.
-    """
-    atom = _ATOMS.get(type(value))
-    if atom is not None:
-        return atom(value)
-    match value:
-        case list() | tuple():
-            return [plain(part) for part in value]
-        case Mapping():
-            return {key if isinstance(key, str) else str(plain(key)): plain(part) for key, part in value.items()}
-        case set() | frozenset():
-            return sorted((plain(part) for part in value), key=_dumped)
-        case enum.Enum():
-            return value.name
-        case _:
-            return lower(value)["v"]
+def temporary_of(path: Path) -> Path:
+    """The name under which a file is written before it takes the place of ``path``."""
+    return path.with_name(f".{path.name}.tmp")
 
 
-def _dumped(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+@contextlib.contextmanager
+def _writer(fd: int) -> Iterator[io.TextIOBase]:
+    """Text into a descriptor, which is closed in the end; what was written is durable if the block ends well."""
+    with open(fd, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        yield stream
+        stream.flush()
+        os.fsync(fd)
+
+
+def _identity(file: Path | int) -> tuple[int, int] | None:
+    """Which file it is; None if there is none."""
     try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 cannot hold and an escape can
-        return json.dumps(value, separators=(",", ":"))
-    return text
+        found = os.stat(file)  # noqa: PTH116 - of a path or of a descriptor
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _lines(outcomes: Outcomes) -> Iterator[bytes]:
     for value in values_of(outcomes):
-        yield _dumped(plain(value)).encode() + b"\n"
+        yield dumped(plain(value)).encode() + b"\n"
 
 
 def _write_json(outcomes: Sequence[list[Any]], stream: io.TextIOBase) -> None:
     before = "[\n"
     for value in values_of(outcomes):
-        stream.write(before + _dumped(plain(value)))
+        stream.write(before + dumped(plain(value)))
         before = ",\n"
     stream.write("\n]\n" if before != "[\n" else "[]\n")
 
@@ -372,7 +367,7 @@ def _row(value: Any) -> dict[str, Any]:
 def _cell(form: Any) -> str:
     if form is None:
         return ""
-    return form if isinstance(form, str) else _dumped(form)
+    return form if isinstance(form, str) else dumped(form)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scorewise_actors.failure_events import FailureEvent
@@ -39,6 +39,21 @@ def analysed(record: FailureRecord, begin: dt.datetime | None) -> dict[str, Any]
         "recent": [event.as_map() for event in kept[-RECENT:]],
         "events_kept": len(kept),
     }
+
+
+def summed(jobs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The analyses of several jobs and their sums: ``total_failures``, ``successes``, ``by_category``, ``by_severity``,
+    ``by_error_type``, ``by_host``, ``jobs``.
+    """
+    sums: dict[str, Any] = {
+        name: sum(figures[name] for figures in jobs.values()) for name in ("total_failures", "successes")
+    }
+    for name in ("by_category", "by_severity", "by_error_type", "by_host"):
+        counts: Counter[str] = Counter()
+        for figures in jobs.values():
+            counts.update(figures[name])
+        sums[name] = dict(counts)
+    return sums | {"jobs": dict(jobs)}
 
 
 def _of_all(record: FailureRecord) -> dict[str, Any]:

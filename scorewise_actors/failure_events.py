@@ -11,7 +11,7 @@ import traceback
 import uuid
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import attrs
@@ -19,6 +19,7 @@ import attrs
 from policies.classify import FailureClassifier
 from policies.failures import Category, Failure, Stream
 from policies.rules import Reading, Verdict
+from policies.validation import is_number
 from scorewise_actors.correlation import correlation_id
 from scorewise_actors.events import Severity, utc_now
 from scorewise_actors.redaction import redact, redact_text
@@ -73,6 +74,8 @@ class FailureEvent:
     """Which abort score it counts against."""
     transient: bool
     """Whether another try can help."""
+    error_types: tuple[str, ...] = ()
+    """``error_type`` and the names of the exception's base classes, nearest first."""
     host: str | None = None
     context: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     stack_trace: str | None = attrs.field(default=None, repr=False)
@@ -85,9 +88,14 @@ class FailureEvent:
         """Flat dict of plain values."""
         fields = attrs.asdict(self, recurse=False)
         fields |= {"timestamp": self.timestamp.isoformat(), "context": dict(self.context)}
+        fields["error_types"] = list(self.error_types)
         for name in ("severity", "category", "stream", "recovery_action"):
             fields[name] = str(fields[name]) if fields[name] is not None else None
         return fields
+
+    def with_recovery(self, action: "RecoveryAction | None") -> Self:
+        """The same event, and what was done about it."""
+        return self if action is None else attrs.evolve(self, recovery_action=action)
 
 
 def failure_event(report: Any, context: Mapping[str, Any] | None = None) -> FailureEvent:
@@ -119,6 +127,7 @@ def failure_event(report: Any, context: Mapping[str, Any] | None = None) -> Fail
         category=category,
         source=str(report.get("source") or "unknown")[:200],
         error_type=failure.type,
+        error_types=(failure.type, *failure.lineage),
         message=redact_text(failure.message)[:MESSAGE_LIMIT],
         signature=signature_of(failure),
         stream=_stream(category, verdict, given="category" in report),
@@ -132,12 +141,27 @@ def failure_event(report: Any, context: Mapping[str, Any] | None = None) -> Fail
     )
 
 
+def of_any_form(report: Any, context: Mapping[str, Any] | None) -> tuple[FailureEvent, dict[str, Any], dict[str, Any]]:
+    """The record, what was reported as a dict (empty if it was no dict), and the context as a dict."""
+    around = dict(_mapping(context))
+    given = dict(report) if isinstance(report, Mapping) else {}
+    return failure_event(report, around), given, around
+
+
+def recovery_of(event: FailureEvent) -> RecoveryAction:
+    """What is usually done about such a failure: what the report says, else by category and persistence."""
+    if event.recovery_action is not None:
+        return event.recovery_action
+    if not event.transient:
+        return RecoveryAction.MANUAL if event.category is Category.SYSTEM else RecoveryAction.SKIP
+    return RecoveryAction.RESTART if event.category is Category.BROWSER else RecoveryAction.RETRY
+
+
 def of_failure(failure: Failure, verdict: Verdict | None, source: str) -> FailureEvent:
     """The record of a classified failure inside of the tree."""
     report = {"error_type": failure.type, "message": failure.message, "source": source, "status": failure.status}
     event = failure_event(report | ({"context": {"url": failure.url}} if failure.url else {}))
-    if verdict is None:
-        return event
+    verdict = verdict or FailureClassifier().classify(failure)
     return attrs.evolve(event, category=verdict.category, stream=verdict.stream, transient=verdict.transient)
 
 
@@ -184,13 +208,8 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 def _facts(report: Mapping[str, Any], error: BaseException | None) -> Failure:
     status = report.get("status")
-    facts: dict[str, Any] = {}
-    if isinstance(status, int) and not isinstance(status, bool) and 0 <= status <= 999:
-        facts["status"] = status
+    facts: dict[str, Any] = {"status": status} if isinstance(status, int) and is_number(status, 100, 999) else {}
     if error is not None:
-        seen = getattr(error, "status", None)
-        if isinstance(seen, int) and not isinstance(seen, bool) and 0 <= seen <= 999:
-            facts.setdefault("status", seen)
         return Failure.from_exception(error, **facts)
     return Failure(str(report.get("error_type") or "Failure")[:200], report.get("message") or "", **facts)
 
@@ -258,12 +277,13 @@ def _stack(report: Mapping[str, Any], error: Any) -> str | None:
         text = "".join(traceback.format_exception(error))
     if not isinstance(text, str) or text.strip() in ("", "NoneType: None"):
         return None
+    if len(text) > 2 * STACK_LIMIT:  # cut at a line: half a header would not be known for a secret
+        text = text[-2 * STACK_LIMIT :].partition("\n")[2]
     return redact_text(text)[-STACK_LIMIT:]
 
 
 def _seconds(value: Any) -> float | None:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
-    return float(value) if fits else None
+    return float(value) if is_number(value, 0, 1e12) else None
 
 
 def _text(value: Any) -> str | None:

@@ -286,7 +286,7 @@ class MemoryFrontier:
         if decision.action is RetryAction.GIVE_UP:
             letter = self._letter(item, tries.attempts, failure, classified, decision.reason)
             commits.append(self._bury(item, letter))
-            seen.append(OutcomeSeen(True, classified.stream))
+            seen.append(OutcomeSeen(True, classified.stream, self._located(item, failure), classified))
             return
         if decision.action is RetryAction.DEFER:
             self._tries[item] = before
@@ -297,7 +297,7 @@ class MemoryFrontier:
             elif item not in self._refused:
                 # the retry budget is used up: this try has to stand for the outcome, or an outage would stay unseen
                 self._refused.add(item)
-                seen.append(OutcomeSeen(True, classified.stream))
+                seen.append(OutcomeSeen(True, classified.stream, self._located(item, failure), classified))
         else:
             self._budget = self._budget.withdraw()[1]
             self._retries += 1
@@ -329,7 +329,10 @@ class MemoryFrontier:
             request.url, request.unique_key, tries.attempts, "PoisonItem", "browser", message, "poison limit"
         )
         commits.append(self._bury(item, letter))
-        seen.append(OutcomeSeen(True, Stream.INFRA))
+        seen.append(OutcomeSeen(True, Stream.INFRA, Failure("PoisonItem", message, url=request.url, page_crashed=True)))
+
+    def _located(self, item: int, failure: Failure) -> Failure:
+        return attrs.evolve(failure, url=failure.url or self._requests[item].url)
 
     def _bury(self, item: int, letter: DeadLetter) -> Commit:
         self._tries.pop(item, None)

@@ -14,18 +14,21 @@ from scorewise_actors import ledger
 from scorewise_actors.actors.checkpoint import NotRecorded
 from scorewise_actors.actors.scrape import cancel_pages
 from scorewise_actors.board import JobBoard
+from scorewise_actors.browser.errors import BrowserNotFound, DidNotStart
+from scorewise_actors.browser.executables import find_executable
 from scorewise_actors.checkpoints.values import decode, encode
 from scorewise_actors.durable_results import DurableResults
-from scorewise_actors.errors import ExitCode, JobFailedError
-from scorewise_actors.job import JobReport, Progress, Request, Verdict
+from scorewise_actors.errors import CannotStartError, ExitCode, JobFailedError
+from scorewise_actors.job import JobReport, Progress, Request, Verdict, check_requests
 from scorewise_actors.messages import AddRequests, CloseInput, Drain
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.roles import role_of
-from scorewise_actors.tree import job_spec
+from scorewise_actors.tree import drivers_spec, job_spec
 from supervisors.events import Event, Restarting
 from supervisors.future import ReplyFuture
 from supervisors.runtime import Runtime
 from supervisors.signals import Down, Signal
+from supervisors.spec import ChildSpec
 from supervisors.supervisor import start_child, terminate_child
 from supervisors.transitions import SupervisorError
 
@@ -53,6 +56,9 @@ class JobHandle:
         self._board = board
         self._down = ReplyFuture()
         self._lock = threading.Lock()
+        self._beginning = threading.Lock()
+        self._idle = False
+        """Drivers and browsers have not been started, as there was nothing to do."""
         self._acknowledged = 0
         self._restarts: Counter[str] = Counter()
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._count, ("restarting",))
@@ -99,8 +105,10 @@ class JobHandle:
         """Add items; blocks until they are durable. Answers how many were new.
 
         Raises ``ConfigurationError`` or ``CheckpointNotSerializable`` for a bad one (none is added then) and
-        ``JobFailedError`` if the job has ended.
+        ``JobFailedError`` if the job has ended. The first new item of a job that was complete brings up browsers, and
+        raises what ``ActorSystem.open_job`` raises about them.
         """
+        check_requests(requests)
         batch = tuple(Request.of(request) for request in requests)
         for request in batch:
             encode(dict(request.user_data))
@@ -116,6 +124,8 @@ class JobHandle:
             else:
                 with self._lock:
                     self._acknowledged += count
+                if count:
+                    self._begin_work()
                 return count
         raise JobFailedError(f"job {self.job_id!r} has ended and takes no more requests: {self._end_text()}")
 
@@ -168,6 +178,11 @@ class JobHandle:
         self._board.end.draining = reason
         self._runtime.ref(self._plan.frontier).tell(Drain("interrupted", reason))
 
+    def abort(self, reason: str, rule: str = "by request") -> None:
+        """``drain``, but the job ends as aborted, with this rule and reason in its verdict and the exit code 4."""
+        self._board.end.decide(Verdict("aborted", rule, reason))
+        self.drain(reason)
+
     def stop(self, reason: str = "asked to stop") -> JobReport:
         """Drain, and after ``drain_timeout`` stop the tree whatever is in hand; blocks until it has ended."""
         self.drain(reason)
@@ -189,25 +204,53 @@ class JobHandle:
 
     # ------------------------------------------------------------------------------------------------------ inside
 
-    def launch(self) -> None:
-        """Start the tree; called once, by the system. Raises ``JobFailedError``."""
+    def launch(self, *, idle: bool = False) -> None:
+        """Start the tree; called once, by the system. ``idle``: all items that are known have their outcome, so that
+        drivers and browsers wait until ``add`` brings a new one. Raises ``JobFailedError``.
+        """
+        self._idle = idle
+        try:
+            self._start(self._plan.system, job_spec(self._plan, self._board, idle=idle))
+        except JobFailedError:
+            terminate_child(self._runtime.ref(self._plan.system), self._plan.name)  # it may still be coming up
+            self._unsubscribe()
+            self._board.results.close()
+            if self._board.first_journal is not None:
+                self._board.first_journal.close()
+            raise
+        self._runtime.ref(self._plan.path).monitor(self._hear)
+
+    def _begin_work(self) -> None:
+        """There is something to do: bring up drivers and browsers if that has been put off. A job that cannot have
+        them ends.
+        """
+        with self._beginning:
+            if not self._idle:
+                return
+            try:
+                find_executable(self._plan.config.browser.executable)
+                self._start(self._plan.path, drivers_spec(self._plan))
+            except (BrowserNotFound, JobFailedError) as error:
+                self._board.end.decide(Verdict("failed", reason=str(error).splitlines()[0]))
+                terminate_child(self._runtime.ref(self._plan.system), self._plan.name)
+                raise
+            self._idle = False
+
+    def _start(self, supervisor: str, spec: ChildSpec) -> None:
         for left in reversed(range(_STARTS)):
             try:
-                start_child(self._runtime.ref(self._plan.system), job_spec(self._plan, self._board)).get(
-                    timeout=_START_TIMEOUT
-                )
-                break
+                start_child(self._runtime.ref(supervisor), spec).get(timeout=_START_TIMEOUT)
             except Exception as error:
-                if left and isinstance(error, SupervisorError):
-                    logger.warning("job {} did not start, once more: {}", self.job_id, error)
-                    continue
-                terminate_child(self._runtime.ref(self._plan.system), self._plan.name)  # it may still be coming up
-                self._unsubscribe()
-                self._board.results.close()
-                if self._board.first_journal is not None:
-                    self._board.first_journal.close()
-                raise JobFailedError(f"job {self.job_id!r} could not be started: {error}") from error
-        self._runtime.ref(self._plan.path).monitor(self._hear)
+                reason = error.reason.root if isinstance(error, SupervisorError) and error.reason is not None else None
+                if reason is not None and reason.error_type == DidNotStart.__name__:
+                    raise CannotStartError(
+                        f"job {self.job_id!r} cannot start: {reason.error_text}; 'scorewise doctor' looks for the cause"
+                    ) from error
+                if not left or not isinstance(error, SupervisorError):
+                    raise JobFailedError(f"job {self.job_id!r} could not be started: {error}") from error
+                logger.warning("job {} did not start, once more: {}", self.job_id, error)
+            else:
+                return
 
     def system_stops(self, reason: str) -> None:
         """The whole system is being stopped: a job that runs ends as interrupted."""
@@ -240,8 +283,8 @@ class JobHandle:
         return verdict.reason or verdict.outcome if verdict is not None else "its tree gave up"
 
     def _report(self) -> JobReport:
-        state, _ = self._plan.store.read(self.job_id)
-        counted = ledger.audit(state)
+        remains = self._board.remains
+        counted = ledger.audit(remains if remains is not None else self._plan.store.read(self.job_id)[0])
         progress = self._board.progress
         verdict = self._board.end.verdict or Verdict("interrupted", reason="its tree was stopped")
         pending = len(counted.pending)

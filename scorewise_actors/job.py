@@ -1,7 +1,7 @@
 """What a user of the library handles: requests, the context of one page, progress and the report of a job."""
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -91,6 +91,14 @@ class Request:
         return value if isinstance(value, Request) else cls(value)
 
 
+def check_requests(requests: Any) -> None:
+    """Raise ``ConfigurationError`` for what is no iterable of requests, or is a single one."""
+    if isinstance(requests, (str, bytes, Request, Mapping)):
+        raise ConfigurationError(f"requests must be a list of requests or URLs, got one: {requests!r}; write [...]")
+    if not isinstance(requests, (Iterable, AsyncIterable)):
+        raise ConfigurationError(f"requests must be a list, or another iterable, of requests or URLs, got {requests!r}")
+
+
 class ScrapeContext:
     """What a handler gets for one page. Everything it records counts only if the handler returns.
 
@@ -119,13 +127,16 @@ class ScrapeContext:
 
     async def add_requests(self, requests: Iterable[Request | str]) -> None:
         """Add pages to the job; those that it knows already are left out. Raises ``ConfigurationError``."""
+        check_requests(requests)
         for value in requests:
             request = Request.of(value)
             encode(dict(request.user_data))
             self._found.append(request)
 
 
-Handler = Callable[[ScrapeContext], Awaitable[Any]]
+Handler = Callable[[ScrapeContext], Awaitable[Any] | AsyncIterator[Any]]
+"""An async function of the context, or an async generator function. A dict or a list of dicts that it returns or yields
+is recorded as by ``push_data``."""
 
 
 @attrs.frozen

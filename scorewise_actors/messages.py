@@ -20,6 +20,8 @@ OutcomeSeen           FrontierActor      AbortJudgeActor     an item ended, or a
 BrowserCrashed        BrowserActor       AbortJudgeActor     a browser died
 Breach                MonitorActor       AbortJudgeActor     a resource threshold was passed, or is fine again
 Recycle               MonitorActor       BrowserActor        replace your Chromium, page by page
+Trim                  MonitorActor       BrowserActor        have your pages drop what they do not need
+Evict                 MonitorActor       BrowserActor        kill your Chromium: there is no memory left
 ====================  =================  ==================  ===================================================
 
 Besides these travel the kernel's own signals: ``Down`` of a ScrapeActor to the FrontierActor (its lease returns).
@@ -30,6 +32,7 @@ from typing import Any
 import attrs
 
 from policies.failures import Failure, Stream
+from policies.rules import Verdict as Classified
 from scorewise_actors.checkpoints.ops import Op
 from scorewise_actors.job import Request
 from supervisors.future import ReplyFuture
@@ -196,6 +199,10 @@ class OutcomeSeen:
 
     failed: bool
     stream: Stream
+    failure: Failure | None = None
+    """What failed, as facts."""
+    classified: Classified | None = None
+    """What the classification makes of it."""
 
 
 @attrs.frozen
@@ -220,5 +227,21 @@ class Breach:
 @attrs.frozen
 class Recycle:
     """Replace the Chromium process without stopping work."""
+
+    reason: str
+    patience: float | None = None
+    """Seconds that pages in the old one have to finish; then their items go back. None: as long as they take."""
+
+
+@attrs.frozen
+class Trim:
+    """Collect the garbage of all pages."""
+
+    reason: str
+
+
+@attrs.frozen
+class Evict:
+    """Kill the Chromium process group now; items in it go back, and the supervisor starts the next one."""
 
     reason: str

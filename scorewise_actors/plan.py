@@ -48,6 +48,11 @@ class JobPlan:
         return f"{self.path}/frontier"
 
     @property
+    def resilience(self) -> str:
+        """Path of the branch behind the managers of the resilience API."""
+        return f"{self.system}/resilience"
+
+    @property
     def judge(self) -> str:
         """Path of the AbortJudgeActor."""
         return f"{self.path}/judge"

@@ -18,7 +18,7 @@ from scorewise_actors.failure_events import FailureEvent
 from scorewise_actors.resilience_messages import Observed, Slot
 
 JOBS_KEPT = 1000
-"""Jobs that are remembered; those that nothing was heard of for longest are forgotten first."""
+"""Jobs, and managers, that are remembered; those that nothing was heard of for longest are forgotten first."""
 EVENTS_KEPT = 1000
 """Failure events, and outcomes, that are kept of each job; their counts go on."""
 
@@ -32,17 +32,24 @@ class NamedRetry:
 
 
 @attrs.define
+class RetryAccount:
+    """One manager's share of the RetryDesk."""
+
+    budget: RetryBudget = attrs.field(factory=RetryBudget)
+    counted: int = 0
+    """First tries that were paid in."""
+    held: list[Slot] = attrs.field(factory=list)
+    """Slots that are taken."""
+    answered: "OrderedDict[str, bool]" = attrs.field(factory=OrderedDict)
+    """The latest answers to withdrawals, by id: for one that comes twice."""
+
+
+@attrs.define
 class RetryMemory:
     """Of the RetryDesk."""
 
     policies: Mapping[str, NamedRetry] = MappingProxyType({})
-    budgets: dict[str, RetryBudget] = attrs.field(factory=dict)
-    counted: dict[str, int] = attrs.field(factory=dict)
-    """First tries of each account that were paid in."""
-    held: dict[str, list[Slot]] = attrs.field(factory=dict)
-    """Slots that are taken."""
-    answered: "OrderedDict[str, bool]" = attrs.field(factory=OrderedDict)
-    """The latest answers to withdrawals, by id: for one that comes twice."""
+    accounts: "OrderedDict[str, RetryAccount]" = attrs.field(factory=OrderedDict)
 
 
 @attrs.frozen
@@ -71,6 +78,8 @@ class JudgedJob:
     """Policies whose verdict was told."""
     ids: "deque[str]" = attrs.field(factory=lambda: deque(maxlen=EVENTS_KEPT))
     halted: AbortDecision | None = None
+    own: AbortPolicy | None = None
+    """Of a job that has a judge of its own."""
 
 
 @attrs.define

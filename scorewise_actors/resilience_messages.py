@@ -3,12 +3,16 @@
 ====================  ====================  ==================  ================================================
 message               from                  to                  meaning
 ====================  ====================  ==================  ================================================
+Ping                  managers              any of them         are you there? (asked)
 DefinePolicy          Retry-, AbortManager  RetryDesk, Judges   keep this policy (asked: answers its id)
 TakeSlot              RetryManager          RetryDesk           may I try again now? (asked: answered when free)
 FreeSlots             RetryManager          RetryDesk           slots were given back
 Withdraw              RetryManager          RetryDesk           does the budget pay for a retry? (asked)
 RecordOutcomes        managers, a judge     AbortJudges         operations of a job ended, browsers crashed
 Judge                 AbortManager          AbortJudges         should the job go on? (asked: answers `Judgement`)
+HaltJob               AbortManager          AbortJudges         the abort was carried out (asked)
+Standing              AbortManager          AbortJudges         is there a verdict on the job? (asked)
+JobBegan              ActorSystem           AbortJudges         a run of the job begins
 JobHalted             AbortJudgeActor       AbortJudges         the job's own judge halted it
 RecordFailures        managers, a judge     FailureLedger       failures of a job (asked, or told by a judge)
 RecordSuccess         AbortManager, judge   FailureLedger       an operation succeeded: ends a streak
@@ -27,6 +31,11 @@ import attrs
 from policies.abort import AbortDecision, AbortPolicy
 from policies.failures import Stream
 from scorewise_actors.failure_events import FailureEvent
+
+
+@attrs.frozen
+class Ping:
+    """Answered with True by an actor that is not stuck."""
 
 
 @attrs.frozen
@@ -137,10 +146,27 @@ class JobHalted:
 
 
 @attrs.frozen
+class HaltJob:
+    """Every judgement of the job says from now on that it is to be aborted, for this reason."""
+
+    job_id: str
+    reason: str
+
+
+@attrs.frozen
+class Standing:
+    """Answered with None, or with ``{"rule", "reason"}`` if the job is to be aborted by any judgement so far."""
+
+    job_id: str
+
+
+@attrs.frozen
 class JobBegan:
     """A run of a job began: what earlier runs of it did is history, and not held against it."""
 
     job_id: str
+    policy: AbortPolicy
+    """By which its own judge judges it."""
 
 
 @attrs.frozen

@@ -2,20 +2,22 @@
 
 import re
 
-_SUPERVISOR = re.compile(r"(?:^[^/]+|/(?:job:[^/]+|drivers|scrapers|driver-\d+|browser-\d+))$")
+_SUPERVISOR = re.compile(r"(?:^[^/]+|/(?:job:[^/]+|drivers|scrapers|resilience|driver-\d+|browser-\d+))$")
 _NUMBER = re.compile(r"-\d+$")
 
 
 def role_of(path: str) -> str:
     """What stands at a path, whichever it is of its kind: ``checkpoint``, ``frontier``, ``judge``, ``driver``,
-    ``browser``, ``scrape``, ``monitor``. A supervisor has the role of what it is there for: ``driver-2`` is a
-    ``driver``.
+    ``browser``, ``scrape``, ``monitor``, ``retries``, ``aborts``, ``failures``. A supervisor has the role of what it is
+    there for: ``driver-2`` is a ``driver``.
     """
     return _NUMBER.sub("", path.rsplit("/", 1)[-1])
 
 
 def is_supervisor(path: str) -> bool:
-    """Whether a supervisor lives at the path, also while it is down: the root, a job, or one of those below it."""
+    """Whether a supervisor lives at the path, also while it is down: the root, the branch behind the managers, a
+    job, or one of those below it.
+    """
     return _SUPERVISOR.search(path) is not None
 
 

@@ -3,13 +3,13 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from itertools import islice
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import attrs
 from loguru import logger
 
+from scorewise_actors import ledger
 from scorewise_actors.actors.browser import BrowserActor
 from scorewise_actors.actors.driver import DriverActor
 from scorewise_actors.actors.scrape import cancel_pages
@@ -21,9 +21,16 @@ from scorewise_actors.config import SystemConfig
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.handle import JobHandle
 from scorewise_actors.handlers import check_handler
-from scorewise_actors.job import Handler, JobReport, Request, check_job_id
+from scorewise_actors.job import Handler, JobReport, Request, check_job_id, check_requests
 from scorewise_actors.plan import JobPlan
+from scorewise_actors.resilience.abort import AbortManager
+from scorewise_actors.resilience.checkpoint import CheckpointManager
+from scorewise_actors.resilience.configuration import CheckpointConfiguration, ResilienceConfiguration
 from scorewise_actors.resilience.connection import SystemTree
+from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.resource import ResourceMonitor
+from scorewise_actors.resilience.retry import RetryManager
+from scorewise_actors.resilience_messages import JobBegan
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
@@ -35,6 +42,8 @@ _OF_THE_SYSTEM = frozenset(("storage_path", "key", "encrypt", "thresholds", "mon
 """Settings that all jobs of a system share."""
 _BATCH = 500
 """Requests that are recorded together when a job is given many."""
+_LONGEST_GATHERING = 1.0
+"""Seconds after which fewer are recorded, so that a slow source of requests does not keep the browsers waiting."""
 
 Requests = Iterable[Request | str] | AsyncIterable[Request | str]
 
@@ -52,9 +61,12 @@ class ActorSystem:
     the loop they are awaited on.
     """
 
-    def __init__(self, config: SystemConfig | None = None, **settings: Any) -> None:
-        """``settings`` are fields of ``SystemConfig``. Raises ``ConfigurationError`` for a bad one, the errors of
-        ``checkpoints`` for storage that cannot be used or a missing key.
+    def __init__(
+        self, config: SystemConfig | None = None, *, resilience: ResilienceConfiguration | None = None, **settings: Any
+    ) -> None:
+        """``settings`` are fields of ``SystemConfig``; ``resilience`` configures the managers. Raises
+        ``ConfigurationError`` for a bad one, the errors of ``checkpoints`` for storage that cannot be used or a missing
+        key.
         """
         try:
             self.config = attrs.evolve(config, **settings) if config is not None else SystemConfig(**settings)
@@ -64,9 +76,27 @@ class ActorSystem:
         keys = load_keys(self.config.key, self.config.storage_path) if self.config.encrypt else None
         self.store = CheckpointStore(self.config.storage_path, keys)
         self.runtime: Runtime | None = None
-        self.resilience = SystemTree(lambda: self.runtime)
+        self.resilience = SystemTree(lambda: self.runtime, self._abort_job)
         """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
+        settled = resilience if resilience is not None else self._usual_resilience()
+        self.checkpoints = CheckpointManager(settled.checkpoint, key=self.config.key, connection=self.resilience)
+        """Keeps snapshots of your own states; see ``CheckpointManager``."""
+        self.resources = ResourceMonitor(settled.resource, connection=self.resilience)
+        """Watches memory, processors and disk; see ``ResourceMonitor``."""
+        self.retries = RetryManager(settled.retry, self.resilience)
+        """Tries operations again; see ``RetryManager``."""
+        self.aborts = AbortManager(settled.abort, self.resilience)
+        """Judges this system's jobs, and others that are reported to it."""
+        self.failures = FailureHandler(self.resilience)
+        """Decides about failures and keeps them on record."""
         self._jobs: dict[str, JobHandle] = {}
+
+    def _usual_resilience(self) -> ResilienceConfiguration:
+        storage = self.config.storage_path
+        beside = storage.with_name(f"{storage.name}-snapshots")  # not inside: there each folder is a job
+        return ResilienceConfiguration(
+            checkpoint=CheckpointConfiguration(storage_path=beside, encryption_enabled=self.config.encrypt)
+        )
 
     # ------------------------------------------------------------------------------------------------ life cycle
 
@@ -128,7 +158,8 @@ class ActorSystem:
     # ------------------------------------------------------------------------------------------------------ jobs
 
     def open_job(self, job_id: str, handler: Handler, *, purge: bool = False, **settings: Any) -> "JobHandle":
-        """Start a job's tree, resuming it if the storage knows ``job_id``; blocks until browsers are up.
+        """Start a job's tree, resuming it if the storage knows ``job_id``; blocks until browsers are up. For a job that
+        is complete none is started, or needed, unless ``add`` brings new items.
 
         Feed it with ``add`` and ``close_input``. ``purge`` forgets what earlier runs did. ``settings`` replace fields
         of the system's configuration for this job. Raises ``ConfigurationError``, ``BrowserNotFound``,
@@ -141,16 +172,30 @@ class ActorSystem:
         if job_id in self._jobs and not self._jobs[job_id].ended:
             raise ConfigurationError(f"job {job_id!r} is running in this system already")
         config = self._for_job(settings)
-        find_executable(config.browser.executable)
+        if purge or not self.store.exists(job_id):
+            find_executable(config.browser.executable)
         if purge:
             self.store.purge(job_id)
         board = JobBoard()
-        board.first_journal = self.store.open(job_id)
-        plan = JobPlan(job_id, handler, config, self.store)
-        handle = JobHandle(self.runtime, plan, board)
-        handle.launch()
+        board.first_journal = journal = self.store.open(job_id)
+        try:
+            idle = _is_complete(journal.state)
+            if not idle:
+                find_executable(config.browser.executable)
+            plan = JobPlan(job_id, handler, config, self.store)
+            handle = JobHandle(self.runtime, plan, board)
+        except BaseException:
+            journal.close()
+            raise
+        self.resilience.tell("aborts", JobBegan(job_id, config.abort))
+        handle.launch(idle=idle)
         self._jobs = {name: job for name, job in self._jobs.items() if not job.ended} | {job_id: handle}
         return handle
+
+    def _abort_job(self, job_id: str, reason: str) -> None:
+        job = self._jobs.get(job_id)
+        if job is not None and not job.ended:
+            job.abort(reason)
 
     def _for_job(self, settings: dict[str, Any]) -> SystemConfig:
         fields = {field.name for field in attrs.fields(SystemConfig)} - _OF_THE_SYSTEM
@@ -164,7 +209,12 @@ class ActorSystem:
     async def submit(
         self, job_id: str, requests: Requests, handler: Handler, *, purge: bool = False, **settings: Any
     ) -> "JobHandle":
-        """Start a job and hand it its requests; returns as soon as they are recorded. See ``open_job``."""
+        """Start a job and hand it its requests; returns as soon as they are recorded. See ``open_job``.
+
+        Requests that are no async iterable are read in another thread, so that a slow generator does not block the
+        loop: one that uses what belongs to a thread (an ``sqlite3`` connection) must be given as a list.
+        """
+        check_requests(requests)
         opening = asyncio.ensure_future(asyncio.to_thread(self.open_job, job_id, handler, purge=purge, **settings))
         try:
             handle = await asyncio.shield(opening)
@@ -195,6 +245,7 @@ class ActorSystem:
         self, job_id: str, requests: Iterable[Request | str], handler: Handler, *, purge: bool = False, **settings: Any
     ) -> JobReport:
         """``run`` for programs without an event loop."""
+        check_requests(requests)
         handle = self.open_job(job_id, handler, purge=purge, **settings)
         try:
             for batch in _batches(requests):
@@ -206,15 +257,22 @@ class ActorSystem:
         return handle.wait()
 
 
+def _is_complete(state: Mapping[str, Any]) -> bool:
+    """There are items, and each has its outcome."""
+    counted = ledger.audit(state)
+    return counted.enqueued > 0 and not counted.pending
+
+
 def _batches(requests: Iterable[Request | str]) -> Iterator[list[Request | str]]:
     left = iter(requests)
-    while batch := list(islice(left, _BATCH)):
+    while batch := _batch(left):
         yield batch
 
 
 async def _batches_async(requests: Requests) -> AsyncIterator[list[Request | str]]:
     if not isinstance(requests, AsyncIterable):
-        for batch in _batches(requests):
+        left = iter(requests)
+        while batch := await asyncio.to_thread(_batch, left):
             yield batch
         return
     gathered: list[Request | str] = []
@@ -225,3 +283,14 @@ async def _batches_async(requests: Requests) -> AsyncIterator[list[Request | str
             gathered = []
     if gathered:
         yield gathered
+
+
+def _batch(left: Iterator[Request | str]) -> list[Request | str]:
+    """The next requests, fewer than a batch if the iterator is slow: what is there is not kept waiting."""
+    until = time.monotonic() + _LONGEST_GATHERING
+    batch = []
+    for request in left:
+        batch.append(request)
+        if len(batch) == _BATCH or time.monotonic() >= until:
+            break
+    return batch

@@ -5,7 +5,8 @@
     ├─ resilience                       one_for_one: behind the managers of the resilience API
     │  ├─ retries     RetryDesk         permanent: policies, budgets, slots of later tries
     │  ├─ aborts      AbortJudges       permanent: judges any job by any policy
-    │  └─ failures    FailureLedger     permanent: what failed, per job
+    │  ├─ failures    FailureLedger     permanent: what failed, per job
+    │  └─ checkpoints-<folder>  SnapshotKeeper  permanent, on first use: the only writer of a folder's snapshots
     └─ job:<id>                         rest_for_one, any significant child ends it; temporary
        ├─ checkpoint  CheckpointActor   permanent
        ├─ frontier    FrontierActor     transient, significant: ends normally when the work is done
@@ -32,7 +33,7 @@ from scorewise_actors.actors.driver import DriverActor
 from scorewise_actors.actors.failure_ledger import FailureLedger
 from scorewise_actors.actors.frontier import FrontierActor
 from scorewise_actors.actors.judge import AbortJudgeActor
-from scorewise_actors.actors.monitor import MonitorActor
+from scorewise_actors.actors.monitor import MonitorActor, system_memory
 from scorewise_actors.actors.retry_desk import RetryDesk
 from scorewise_actors.actors.scrape import ScrapeActor
 from scorewise_actors.board import JobBoard
@@ -51,9 +52,10 @@ START_TIMEOUT = 120.0
 
 def system_spec(config: SystemConfig, memory: ResilienceMemory, events: EventHub) -> SupervisorSpec:
     """The root; jobs are added to it while it runs."""
+    watches = system_memory(config)
     return SupervisorSpec(
         (
-            ChildSpec("monitor", lambda: MonitorActor(config)),
+            ChildSpec("monitor", lambda: MonitorActor(events, watches, config.storage_path)),
             _supervisor(RESILIENCE, resilience_spec(memory, events)),
         )
     )
@@ -73,19 +75,15 @@ def resilience_spec(memory: ResilienceMemory, events: EventHub) -> SupervisorSpe
     )
 
 
-def job_spec(plan: JobPlan, board: JobBoard) -> ChildSpec:
-    """One job.
+def job_spec(plan: JobPlan, board: JobBoard, *, idle: bool = False) -> ChildSpec:
+    """One job. ``idle``: without its drivers, which are added as ``drivers_spec`` once there is something to do.
 
     Temporary: a job that gave up has used up the restarts of every level below it, and restarting it from here would
     count against the other jobs. Its journal is kept, and the same command resumes it.
     """
     config = plan.config
     drain = Ladder(stop=config.drain_timeout)
-    drivers = tuple(
-        _supervisor(f"driver-{number}", _driver(plan, number, slots))
-        for number, slots in enumerate(config.slots(), start=1)
-    )
-    children = (
+    children: tuple[ChildSpec, ...] = (
         ChildSpec("checkpoint", lambda: CheckpointActor(plan, board), ladder=drain),
         ChildSpec(
             "frontier",
@@ -95,10 +93,20 @@ def job_spec(plan: JobPlan, board: JobBoard) -> ChildSpec:
             ladder=drain,
         ),
         ChildSpec("judge", lambda: AbortJudgeActor(plan, board), restart=RestartType.TRANSIENT, significant=True),
-        _supervisor("drivers", SupervisorSpec(drivers, restarts=_restarts(len(drivers)))),
     )
+    if not idle:
+        children = (*children, drivers_spec(plan))
     spec = SupervisorSpec(children, strategy=Strategy.REST_FOR_ONE, auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
     return _supervisor(plan.name, spec, RestartType.TEMPORARY)
+
+
+def drivers_spec(plan: JobPlan) -> ChildSpec:
+    """The drivers of a job, with their browsers and scrapers: the last child of its supervisor."""
+    drivers = tuple(
+        _supervisor(f"driver-{number}", _driver(plan, number, slots))
+        for number, slots in enumerate(plan.config.slots(), start=1)
+    )
+    return _supervisor("drivers", SupervisorSpec(drivers, restarts=_restarts(len(drivers))))
 
 
 def _driver(plan: JobPlan, number: int, slots: tuple[int, ...]) -> SupervisorSpec:

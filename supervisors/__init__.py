@@ -22,8 +22,12 @@ if Path(_found).resolve().parent != _ours:
 logger.disable("supervisors")  # a library is silent until its user says logger.enable("supervisors")
 
 from policies.restart import Intensity, RestartPolicy, RestartType, Strategy
-from supervisors.actor import NO_REPLY, Actor, current_actor
+from supervisors.actor import NO_REPLY, Actor
+from supervisors.actor_timers import ActorTimer
+from supervisors.ask_cycles import AskCycleError
 from supervisors.async_actor import AsyncActor
+from supervisors.current import current_actor
+from supervisors.event_queue import EventQueue
 from supervisors.exits import (
     NORMAL,
     SHUTDOWN,
@@ -37,9 +41,12 @@ from supervisors.future import ReplyFuture
 from supervisors.hooks import ChildHooks
 from supervisors.loop_thread import LoopThread
 from supervisors.loop_watchdog import LoopWatchdog
+from supervisors.mailbox_policy import MailboxPolicy, OnFull
+from supervisors.proxy import ActorProxy
 from supervisors.ref import Ref
+from supervisors.refusals import MailboxFullError, NotHandledError
 from supervisors.runtime import Runtime
-from supervisors.signals import Down, Signal, Timeout
+from supervisors.signals import Down, LinkDown, Signal, Timeout
 from supervisors.spec import (
     AutoShutdown,
     ChildKind,
@@ -60,6 +67,17 @@ from supervisors.supervisor import (
     terminate_child,
     which_children,
 )
+from supervisors.system_messages import (
+    Statistics,
+    get_state,
+    glance,
+    measure,
+    resume,
+    statistics,
+    stop_trace,
+    suspend,
+    trace_messages,
+)
 from supervisors.thread_actor import ThreadActor
 from supervisors.transitions import ChildInfo, SupervisorError
 
@@ -69,6 +87,9 @@ __all__ = [
     "SHUTDOWN",
     "Actor",
     "ActorExit",
+    "ActorProxy",
+    "ActorTimer",
+    "AskCycleError",
     "AsyncActor",
     "AutoShutdown",
     "ChildHooks",
@@ -76,20 +97,27 @@ __all__ = [
     "ChildKind",
     "ChildSpec",
     "Down",
+    "EventQueue",
     "ExitKind",
     "ExitReason",
     "GiveUp",
     "Intensity",
     "Killed",
     "Ladder",
+    "LinkDown",
     "LoopThread",
     "LoopWatchdog",
+    "MailboxFullError",
+    "MailboxPolicy",
+    "NotHandledError",
+    "OnFull",
     "Ref",
     "ReplyFuture",
     "RestartPolicy",
     "RestartType",
     "Runtime",
     "Signal",
+    "Statistics",
     "Strategy",
     "Supervisor",
     "SupervisorError",
@@ -102,9 +130,17 @@ __all__ = [
     "delete_child",
     "end_actor",
     "get_child_spec",
+    "get_state",
+    "glance",
+    "measure",
     "reset_restarts",
     "restart_child",
+    "resume",
     "start_child",
+    "statistics",
+    "stop_trace",
+    "suspend",
     "terminate_child",
+    "trace_messages",
     "which_children",
 ]

@@ -5,65 +5,91 @@ decides it first: its own loop, or the kill ladder that abandons it.
 """
 
 import contextlib
+import functools
 import itertools
 import math
 import queue
 import threading
-from collections.abc import Callable, Iterable
-from contextvars import ContextVar
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
 import pykka
 from loguru import logger
+from pykka import messages
 from pykka._envelope import Envelope
 
-from supervisors.events import DeadLetter, ZombieEnded
+from supervisors import links, proxy
+from supervisors.actor_timers import ActorTimer, TimerEnvelope, start_timer
+from supervisors.bounded_mailbox import MessageLane
+from supervisors.events import MailboxHigh, ZombieEnded
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
+from supervisors.instruments import Instruments
 from supervisors.mailbox import is_stop_request
-from supervisors.signals import Down, Ready, Signal, Stop
+from supervisors.mailbox_policy import MailboxPolicy
+from supervisors.refusals import MailboxFullError, NotHandledError
+from supervisors.signals import Down, Kill, Ready, Signal, Stop, SystemRequest
 from supervisors.spec import Ladder
 from supervisors.timer import Timer
 
 if TYPE_CHECKING:
+    from supervisors.kept_mail import KeptMail
     from supervisors.ref import Ref
     from supervisors.runtime import Runtime
 
 _incarnations = itertools.count(1)
-current: "ContextVar[Actor | None]" = ContextVar("supervisors_current_actor", default=None)
-
 Watcher = Callable[[Signal], None]
 
 NO_REPLY: Any = object()
 """Returned by a handler that answers its asker later, through ``Actor.hold_reply``."""
 
+_SPECIAL = (Signal, messages._ActorStop, messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr)
+"""Messages that do not go to ``on_receive``."""
+
+_REQUESTS_PER_TURN = 8
+"""System requests served in a row while messages wait; more of them wait behind those."""
+
 _RELEASE_WAIT = 0.5
 """Seconds that the end of an abandoned actor waits for its ``release()``, so that its successor finds things freed."""
-
-
-def current_actor() -> "Actor | None":
-    """The actor whose code is running, in this thread or task; None outside of actors."""
-    return current.get()
 
 
 class ActorMailbox(Protocol):
     """What an actor needs of its mailbox, beyond Pykka's inbox."""
 
     closed: bool
+    keeper: "KeptMail | None"
     on_reject: Callable[[Envelope[Any]], None] | None
 
     def put(self, envelope: Envelope[Any], /) -> None: ...
+    def put_back(self, envelopes: Sequence[Envelope[Any]]) -> None: ...
+    def put_last(self, envelope: Envelope[Any]) -> None: ...
+    def drop_signals(self, unwanted: Callable[[Any], bool]) -> None: ...
+    def has_messages(self) -> bool: ...
     def qsize(self) -> int: ...
     def close(self) -> None: ...
+
+
+class _Deferred(Envelope[Any]):
+    """A system request that waits behind messages."""
+
+    __slots__ = ()
+
+
+class WaitCell(Protocol):
+    """What stands still while a thread is blocked: a thread actor, or an event loop with all its actors."""
+
+    blocked_on: ReplyFuture | None
 
 
 class Actor(pykka.Actor):
     """Base of both actor types; not started by ``start()`` but by a supervisor, through ``Runtime.launch``.
 
     Hooks, all run by the actor itself unless stated: ``on_start`` (raise to refuse the start), ``on_receive``,
-    ``on_signal`` (``Down`` of watched actors, ``Timeout``), ``on_stop`` (it was asked to stop, or ended normally),
-    ``on_failure`` (it ends abnormally), ``release`` (**the killer's thread**).
+    ``on_signal`` (``Down`` of watched actors, ``LinkDown`` of linked ones if it traps exits, ``Timeout``), ``on_stop``
+    (it was asked to stop, or ended normally), ``on_failure`` (it ends abnormally), ``release`` (**the killer's
+    thread**).
     """
 
     defers_ready: ClassVar[bool] = False
@@ -76,6 +102,26 @@ class Actor(pykka.Actor):
     """Seconds that the last hook of an actor which ends by itself may take before the kill ladder goes on to end it.
     (One that was told to stop has a ladder on it already.)
     """
+    traps_exits: bool = False
+    """True if the ends of linked actors are told to ``on_signal`` as ``LinkDown``, instead of ending this one too. May
+    be set for a class, or for one actor.
+    """
+    link_ladder: ClassVar[Ladder] = Ladder()
+    """How the end of a linked actor ends this one."""
+    stash_limit: ClassVar[int] = 10_000
+    """Messages that may be put aside with ``stash``."""
+
+    # what an actor has only if it needs it
+    handled_count = 0
+    """Messages taken up so far, signals not counted."""
+    started_at: float | None = None
+    """When it was launched, seconds since the epoch."""
+    suspended = False
+    """True while only signals are served."""
+    _stashed: "list[Envelope[Any]] | None" = None
+    blocked_on: ReplyFuture | None = None
+    """The answer that it waits for, if it waits for one."""
+    _requests_in_row = (0, 0)
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +174,14 @@ class Actor(pykka.Actor):
         return self._fenced
 
     def on_signal(self, signal: Signal) -> Any:
-        """A ``Down`` or ``Timeout`` for this actor. The default ignores it."""
+        """A ``Down``, ``LinkDown`` or ``Timeout`` for this actor. The default ignores it."""
+
+    def redact(self, name: str, value: Any) -> Any:
+        """What people may see of ``value``, in ``get_state`` and traces: ``name`` is that of an attribute, or
+        ``message``. Runs in the actor's thread. The default shows everything.
+        """
+        del name
+        return value
 
     def release(self) -> None:
         """Free what this actor is blocked on: kill its process, shut its socket down. Runs in the killer's thread,
@@ -137,13 +190,81 @@ class Actor(pykka.Actor):
         """
 
     def watch(self, ref: "Ref") -> None:
-        """Have one ``Down`` told to this actor when the present incarnation behind ``ref`` ends (at once if none)."""
-        mine = self.actor_ref
-        ref.monitor(lambda signal: _tell_quietly(mine, signal))
+        """Have one ``Down`` told to this actor when the present incarnation behind ``ref`` ends (at once if none).
+        Watching the same incarnation again changes nothing.
+        """
+        target = ref.actor
+        if target is None:
+            self.signal(Down(ref.path, 0, ExitReason(ExitKind.NOPROC, f"{ref.path} is down")))
+            return
+        watched = self._watched
+        incarnation = target.incarnation
+        if incarnation in watched:
+            return
+
+        def hear(signal: Signal) -> None:
+            if isinstance(signal, Down) and watched.pop(incarnation, None) is not None:
+                self.signal(signal)
+
+        watched[incarnation] = (target, hear)
+        target.monitor(hear)
+
+    def unwatch(self, ref: "Ref") -> None:
+        """Hear no ``Down`` from ``ref`` any more, not even one that is on its way. In the actor's own thread."""
+        for incarnation, (target, hear) in tuple(self._watched.items()):
+            if target.path == ref.path and self._watched.pop(incarnation, None) is not None:
+                target.demonitor(hear)
+        self.mailbox.drop_signals(lambda signal: isinstance(signal, Down) and signal.path == ref.path)
+
+    def link(self, ref: "Ref") -> None:
+        """Share the fate of the present incarnation behind ``ref``: when one of the two ends abnormally, so does the
+        other, with the kind ``linked``; if it traps exits it is told with ``LinkDown``. A link with nobody ends or
+        tells this actor at once. Linking twice changes nothing.
+        """
+        links.link(self, ref)
+
+    def unlink(self, ref: "Ref") -> None:
+        """Undo ``link``, for both. In the actor's own thread."""
+        links.unlink(self, ref)
+
+    def send_after(self, seconds: float, message: Any) -> ActorTimer:
+        """Have ``message`` come to this actor in ``seconds``; a ``Signal`` comes to ``on_signal``. The timer ends with
+        this incarnation. Any thread.
+        """
+        return start_timer(self, seconds, message, None)
+
+    def send_every(self, period: float, message: Any, first: float | None = None) -> ActorTimer:
+        """Have ``message`` come again and again, ``period`` seconds after the last was sent, at first in ``first``
+        seconds (``period`` unless told otherwise). While one waits to be handled no other is sent. Any thread.
+        """
+        return start_timer(self, period if first is None else first, message, period)
 
     def signal_at(self, when: float, signal: Signal) -> Timer:
         """Have ``signal`` come to ``on_signal`` at ``when``, monotonic seconds."""
         return self.runtime.timer.at(when, lambda: self.signal(signal))
+
+    def stash(self) -> Any:
+        """Put the message in hand aside, with its asker; ``unstash_all`` brings it back. Returns ``NO_REPLY``, to be
+        returned by the handler. Raises ``MailboxFullError`` beyond ``stash_limit``, ``RuntimeError`` without a message.
+        """
+        envelope = self._in_hand
+        if envelope is None:
+            raise RuntimeError(f"{self.path} has no message in hand to put aside")
+        if self._stashed is None:
+            self._stashed = []
+        if len(self._stashed) >= self.stash_limit:
+            raise MailboxFullError(
+                f"{self.path} has put {self.stash_limit} messages aside: unstash_all, or raise the limit"
+            )
+        self._stashed.append(type(envelope)(envelope.message, envelope.reply_to))
+        envelope.reply_to = None  # it is answered when it comes back
+        return NO_REPLY
+
+    def unstash_all(self) -> None:
+        """Have the messages put aside come next, in their order, before those that wait. In the actor's own thread."""
+        stashed, self._stashed = self._stashed, None
+        if stashed:
+            self.mailbox.put_back(stashed)
 
     def signal(self, signal: Signal) -> None:
         """Have ``signal`` come to this actor's ``on_signal``, ahead of its messages. Any thread."""
@@ -172,6 +293,28 @@ class Actor(pykka.Actor):
         self._runtime = runtime
         self._ref = runtime.ref(path)
         self.path = path
+        self.started_at = time.time()
+
+    def use_mailbox(self, policy: MailboxPolicy) -> None:
+        """Exchange the mailbox for one with a policy. Before the actor is started; what is in the old one moves over,
+        and so does what somebody may still put there.
+        """
+        old, new = self.mailbox, self._mailbox_with(policy)
+        new.on_reject = self._reject
+        self.actor_inbox = self.actor_ref.actor_inbox = new  # type: ignore[assignment]
+        lane = self.lane
+        assert lane is not None
+        lane.on_full, lane.on_high = self._found_no_room, self._mailbox_is_high
+        old.on_reject = new.put
+        old.close()
+
+    def _mailbox_with(self, policy: MailboxPolicy) -> ActorMailbox:
+        raise NotImplementedError
+
+    @property
+    def lane(self) -> MessageLane | None:
+        """Bound, age and high water of the mailbox; None without a policy."""
+        return getattr(self.actor_inbox, "lane", None)
 
     def monitor(self, watcher: Watcher) -> None:
         """Call ``watcher`` with ``Ready`` and, exactly once, with ``Down``; in the thread where it happens, so it
@@ -182,6 +325,11 @@ class Actor(pykka.Actor):
                 self._watchers.append(watcher)
                 return
         _pass_on(Down(self.path, self.incarnation, self.exit_reason, self.ready), [watcher])
+
+    def demonitor(self, watcher: Watcher) -> None:
+        """Tell ``watcher`` nothing more. One that does not watch is no error. Any thread."""
+        with self._life, contextlib.suppress(ValueError):
+            self._watchers.remove(watcher)
 
     def request_stop(self, reason: ExitReason = SHUTDOWN) -> None:
         """First rung: ask politely. Any thread."""
@@ -199,6 +347,30 @@ class Actor(pykka.Actor):
     def stack(self) -> str:
         """Where the actor is now, as a formatted stack; empty if unknown. Any thread."""
         raise NotImplementedError
+
+    def end_with_peer(self, reason: ExitReason) -> None:
+        """A linked actor has ended, and this one is to end too. Any thread."""
+        if self._runtime is None:
+            self.request_stop(reason)
+        else:
+            self._runtime.kill(self, self.link_ladder, reason)
+
+    def waits_for(self) -> tuple[ReplyFuture, ...]:
+        """The answers without which this actor does not go on. Any thread."""
+        waited = self.blocked_on
+        return (waited,) if waited is not None else ()
+
+    def wait_cell(self) -> "WaitCell | None":
+        """Where to publish that code of this actor blocks the calling thread; None if that does not hold it up."""
+        return None
+
+    def awaits(self) -> bool:
+        """True if the calling task is the one in which this actor serves its mailbox."""
+        return False
+
+    def stands_still_with(self, other: "Actor") -> bool:
+        """True if this actor does not go on while ``other`` waits: it is the same one, or shares its event loop."""
+        return self is other
 
     def abandon(self, reason: ExitReason) -> None:
         """Last rung: it counts as dead from now on, whatever its thread still does. Any thread."""
@@ -228,15 +400,60 @@ class Actor(pykka.Actor):
 
     def _dispatch(self, message: Any) -> Any:
         """Handle one message. Returns the reply; for async actors possibly an awaitable."""
+        if isinstance(message, _SPECIAL):
+            return self._dispatch_special(message)
+        self.handled_count += 1
+        return self.on_receive(message)
+
+    def _dispatch_special(self, message: Any) -> Any:
+        if isinstance(message, Stop):
+            self._stop_reason = message.reason
+            return True
+        if isinstance(message, Kill):
+            raise ActorExit(message.reason)
+        if isinstance(message, SystemRequest):
+            return self._serve_request(message)
         if isinstance(message, Signal):
-            if isinstance(message, Stop):
-                self._stop_reason = message.reason
-                return True
             return self.on_signal(message)
         if is_stop_request(message):
             self._stop_reason = SHUTDOWN
             return self._reply_when_down()
-        return super()._handle_receive(message)
+        self.handled_count += 1
+        try:
+            return proxy.serve(self, message)
+        except proxy.NoAttributeError as error:
+            envelope = self._in_hand
+            if envelope is not None and envelope.reply_to is not None:
+                offer(envelope.reply_to, error=error)
+            elif self._ref is not None:
+                self.ref.refuse(Envelope(message), "no_attribute")
+            return NO_REPLY
+
+    def _serve_request(self, request: SystemRequest) -> Any:
+        """Serve a system request, unless so many came in a row that the messages that wait have to come first. One that
+        has waited behind them is served in any case.
+        """
+        envelope = self._in_hand
+        assert envelope is not None
+        if isinstance(envelope, _Deferred):
+            return request.serve(self)
+        handled, served = self._requests_in_row
+        served = served + 1 if handled == self.handled_count else 1
+        self._requests_in_row = (self.handled_count, served)
+        if served > _REQUESTS_PER_TURN and request.can_wait and not self.suspended and self.mailbox.has_messages():
+            self.mailbox.put_last(_Deferred(envelope.message, envelope.reply_to))
+            return NO_REPLY
+        return request.serve(self)
+
+    def _drains_on(self) -> bool:
+        """True if the mailbox is served to its end although the actor was told to stop."""
+        return self.drains and self._stop_reason is not None and not self._stop_reason.abnormal
+
+    def _answer_at_once(self) -> None:
+        """Say that the system request in hand is carried out, before its handler has returned."""
+        envelope, self._in_hand = self._in_hand, None
+        if envelope is not None and envelope.reply_to is not None:
+            offer(envelope.reply_to, value=True)
 
     def _reply_when_down(self) -> Any:
         """Pykka's blocking ``ref.stop()`` returns when the actor has ended, its stop hook included."""
@@ -299,13 +516,16 @@ class Actor(pykka.Actor):
                 self.exit_reason = reason
                 watchers, self._watchers = self._watchers, []
         if late:
+            self.mailbox.close()  # what this thread may have held in its hands when others closed it
             if self._fenced and self._runtime is not None:
                 self._runtime.forget_zombie(self)
                 self._runtime.emit(ZombieEnded(self.path, self.incarnation))
             return
         try:
             self.actor_stopped.set()
-            pykka.ActorRegistry.unregister(self.actor_ref)
+            if self._runtime is None or self._runtime.registers(self):
+                pykka.ActorRegistry.unregister(self.actor_ref)
+            self._let_go()
             self.mailbox.close()
             if reason.kind is ExitKind.ABANDONED:
                 self.release_aside(_RELEASE_WAIT)
@@ -313,6 +533,44 @@ class Actor(pykka.Actor):
                 self._release_quietly()
         finally:
             _pass_on(Down(self.path, self.incarnation, reason, self.ready), watchers)
+            if "linked_peers" in self.__dict__:
+                links.sever(self, reason)
+
+    def _let_go(self) -> None:
+        """End what this incarnation had set up elsewhere, and give back what it had put aside."""
+        for timer in tuple(self.__dict__.get("own_timers", ())):
+            timer.cancel()
+        for target, hear in tuple(self.__dict__.get("_watched", {}).values()):
+            target.demonitor(hear)
+        self.unstash_all()
+
+    @functools.cached_property
+    def instruments(self) -> Instruments:
+        """Measures and traces of this actor."""
+        return Instruments(self)
+
+    @property
+    def stashed(self) -> int:
+        """How many messages are put aside."""
+        return len(self._stashed or ())
+
+    def suspend(self) -> Any:
+        """Serve nothing but signals, until ``suspended`` is unset or the end. For async actors an awaitable."""
+        raise NotImplementedError
+
+    @functools.cached_property
+    def own_timers(self) -> set[ActorTimer]:
+        """Those that have still something to send."""
+        return set()
+
+    @functools.cached_property
+    def linked_peers(self) -> dict[int, "Actor"]:
+        """The actors that share this one's fate, by incarnation."""
+        return {}
+
+    @functools.cached_property
+    def _watched(self) -> dict[int, tuple["Actor", Watcher]]:
+        return {}
 
     def _release_quietly(self) -> None:
         try:
@@ -321,18 +579,33 @@ class Actor(pykka.Actor):
             logger.opt(exception=error).error("{}: release() failed: {!r}", self.path, error)
 
     def _reject(self, envelope: Envelope[Any]) -> None:
+        """It came to a closed mailbox, or the actor ended before it took it up."""
+        if isinstance(envelope, TimerEnvelope):
+            return
         if envelope.reply_to is None:
-            if self._runtime is not None and not isinstance(envelope.message, Signal):
-                self._runtime.emit(DeadLetter(self.path, type(envelope.message).__name__, "closed"))
+            if self._ref is not None and not isinstance(envelope.message, Signal):
+                self.ref.refuse(envelope, "closed")
         elif isinstance(envelope.message, Stop) or is_stop_request(envelope.message):
             offer(envelope.reply_to, value=True)
         else:
-            self._answer_dead(envelope, self.exit_reason)
+            self._answer_dead(envelope, self.exit_reason, NotHandledError)
 
-    def _answer_dead(self, envelope: Envelope[Any], reason: ExitReason | None) -> None:
+    def _found_no_room(self, envelope: Envelope[Any], why: str) -> None:
+        if self._ref is not None:
+            self._ref.refuse(envelope, why)
+
+    def _mailbox_is_high(self, waiting: int) -> None:
+        if self._runtime is not None and self.lane is not None:
+            self._runtime.emit(MailboxHigh(self.path, self.incarnation, waiting, self.lane.policy.limit))
+
+    def _answer_dead(
+        self,
+        envelope: Envelope[Any],
+        reason: ExitReason | None,
+        kind: type[pykka.ActorDeadError] = pykka.ActorDeadError,
+    ) -> None:
         if envelope.reply_to is not None:
-            error = pykka.ActorDeadError(f"{self.path} ended before it answered ({reason})")
-            offer(envelope.reply_to, error=error)
+            offer(envelope.reply_to, error=kind(f"{self.path} ended before it answered ({reason})"))
 
 
 def offer(reply_to: Any, value: Any = None, error: BaseException | None = None) -> None:
@@ -354,8 +627,3 @@ def _pass_on(signal: Signal, watchers: Iterable[Watcher]) -> None:
             watcher(signal)
         except Exception as error:  # noqa: BLE001 - one watcher's fault must not keep the news from the others
             logger.opt(exception=error).error("a watcher failed on {!r}: {!r}", signal, error)
-
-
-def _tell_quietly(target: "pykka.ActorRef[Any]", signal: Signal) -> None:
-    """Pass a signal on; a watcher that has ended needs it no more."""
-    target.actor_inbox.put(Envelope(signal))

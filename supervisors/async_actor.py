@@ -3,18 +3,25 @@
 import asyncio
 import contextlib
 import contextvars
-import inspect
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
-from supervisors.actor import NO_REPLY, Actor, current, offer
-from supervisors.exits import ExitReason
+from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
+from supervisors.bounded_mailbox import BoundedLoopMailbox
+from supervisors.current import current
+from supervisors.exits import SHUTDOWN, ExitReason
+from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
 from supervisors.loop_thread import LoopThread
 from supervisors.mailbox import LoopMailbox
+from supervisors.mailbox_policy import MailboxPolicy
 from supervisors.threads import coroutine_stack
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from types import FrameType
+
+    from supervisors.future import ReplyFuture
 
 _TURN = 256
 """Messages handled in a row before the other actors of the loop get their turn: handlers need not ever suspend."""
@@ -40,6 +47,9 @@ class AsyncActor(Actor):
     @staticmethod
     def _create_actor_inbox() -> LoopMailbox:
         return LoopMailbox()
+
+    def _mailbox_with(self, policy: MailboxPolicy) -> BoundedLoopMailbox:
+        return BoundedLoopMailbox(policy)
 
     def _start_actor_loop(self) -> None:
         self.loop_thread.attach(self)
@@ -91,7 +101,7 @@ class AsyncActor(Actor):
             await self.set_up()
             if not self.defers_ready:
                 self.announce_ready()
-            reason = await self._serve()
+            reason = await self._serve() or SHUTDOWN
         except BaseException as error:  # noqa: BLE001 - SystemExit of a handler ends this actor, not the loop
             reason = self._reason_for(error)
             self._answer_error(error, reason)
@@ -102,29 +112,47 @@ class AsyncActor(Actor):
             self._detach()  # before the news of the end: whoever hears it finds the loop ending, if it was the last
             self._finish(reason)
 
-    async def _serve(self) -> ExitReason:
+    async def _serve(self, *, suspended: bool = False) -> ExitReason | None:
+        """Serve the mailbox until the end; while ``suspended`` only its signals, and also only until it is resumed."""
         inbox = self.actor_inbox
+        get = inbox.get_signal if suspended else inbox.get
         turn = _TURN
-        while self._stop_reason is None or (self.drains and not inbox.empty()):
-            if inbox.empty():
+        while self.suspended is suspended and (
+            self._stop_reason is None or (not suspended and self._drains_on() and not inbox.empty())
+        ):
+            try:
+                envelope = get()
+            except IndexError:
                 self._idle = self.loop_thread.loop.create_future()
                 await self._idle
                 turn = _TURN
                 continue
-            envelope = inbox.get()
-            if self._take(envelope):
+            self._in_hand = envelope
+            if self._fenced:  # as in ``_take``
+                self._reject(envelope)
+            else:
                 reply = self._dispatch(envelope.message)
-                if inspect.isawaitable(reply):
+                if reply is not None and hasattr(type(reply), "__await__"):
                     reply = await reply
                 if envelope.reply_to is not None and reply is not NO_REPLY:
                     offer(envelope.reply_to, reply)
                 self._in_hand = None
+            del envelope  # of a message that is through nothing must be left: periodic timers look whether it is
             turn -= 1
             if turn == 0:
                 await asyncio.sleep(0)
                 turn = _TURN
-        assert self._stop_reason is not None
         return self._stop_reason
+
+    async def suspend(self) -> Any:
+        """Serve nothing but signals, until ``Resume`` or the end. Returns when that came."""
+        if self.suspended:
+            return True
+        self.suspended = True
+        self._answer_at_once()
+        await self._serve(suspended=True)
+        self.suspended = False
+        return NO_REPLY
 
     async def _last_hook(self, reason: ExitReason) -> ExitReason:
         if type(self).tear_down is not AsyncActor.tear_down:
@@ -142,6 +170,25 @@ class AsyncActor(Actor):
         if attached:
             self.loop_thread.detach(self)
 
+    def waits_for(self) -> "tuple[ReplyFuture, ...]":
+        blocked_on = self.loop_thread.blocked_on
+        return super().waits_for() if blocked_on is None else (*super().waits_for(), blocked_on)
+
+    def wait_cell(self) -> WaitCell | None:
+        return self.loop_thread if self.loop_thread.ident == threading.get_ident() else None
+
+    def awaits(self) -> bool:
+        return asyncio.current_task() is self._task
+
+    def stands_still_with(self, other: Actor) -> bool:
+        if self is other:
+            return True
+        return (
+            isinstance(other, AsyncActor)
+            and other.loop_thread is self.loop_thread
+            and self.loop_thread.blocked_on is not None
+        )
+
     # ------------------------------------------------------------------------------------------------ the rungs
 
     def request_cancel(self, reason: ExitReason) -> bool:
@@ -157,13 +204,20 @@ class AsyncActor(Actor):
         return True
 
     def inject(self, reason: ExitReason) -> bool:
-        """Raise ``Killed`` in the loop's thread if this very actor runs there now; its neighbours stay unharmed. If it
-        awaits, it is cancelled once more: a handler may have swallowed the first cancellation.
+        """Raise ``Killed`` in the loop's thread if a handler or hook of this very actor runs there now; its neighbours,
+        and the loop itself, stay unharmed. If it awaits, it is cancelled once more: a handler may have swallowed the
+        first cancellation.
         """
-        if running_actor(self.loop_thread) is not self:
-            return self.request_cancel(reason)
-        self._kill_reason = reason
-        return self.loop_thread.interrupt()
+        for _ in range(INJECTION_TRIES):
+            frame = self.loop_thread.frame()
+            if _actor_of(frame) is not self:
+                break
+            if frame is not None and in_foreign_code(frame, _LOOP_CODES):
+                self._kill_reason = reason
+                if self.loop_thread.interrupt(frame):
+                    return True
+            time.sleep(INJECTION_PAUSE)
+        return self.request_cancel(reason)
 
     def stack(self) -> str:
         if running_actor(self.loop_thread) is self:
@@ -180,10 +234,18 @@ class AsyncActor(Actor):
 
 def running_actor(loop: LoopThread) -> AsyncActor | None:
     """The actor whose code is on the stack of the loop's thread now. Any thread; a snapshot."""
-    frame: FrameType | None = loop.frame()
+    return _actor_of(loop.frame())
+
+
+def _actor_of(frame: "FrameType | None") -> AsyncActor | None:
     while frame is not None:
         if frame.f_code in (AsyncActor._run.__code__, AsyncActor._shepherd.__code__):
             actor = frame.f_locals.get("self")
             return actor if isinstance(actor, AsyncActor) else None
         frame = frame.f_back
     return None
+
+
+_LOOP_CODES = frozenset(
+    function.__code__ for function in (AsyncActor._run, AsyncActor._serve, AsyncActor._last_hook, AsyncActor._shepherd)
+)

@@ -127,7 +127,7 @@ class Draft:
         """Start the next attempt of a child that is down."""
         attempt = self._next_attempt
         self._next_attempt += 1
-        self.put(attrs.evolve(child, status=Status.STARTING, attempt=attempt))
+        self.put(child.starting(attempt))
         self.commands.append(StartActor(child.spec, attempt))
 
     def stop(self, child: Child, why: str) -> None:
@@ -138,10 +138,11 @@ class Draft:
     def enqueue(self, child: Child) -> None:
         """Start a child that is down: now, or in its place within the plan under way."""
         child = self.put(attrs.evolve(child, status=Status.QUEUED))
-        if self.plan is not None and child.position == self._next_position - 1:
-            self.plan = attrs.evolve(self.plan, starts=(*self.plan.starts, child.id))
-        elif self.plan is not None:
-            self.plan = attrs.evolve(self.plan, starts=_coming(self.ordered()), started=0)
+        plan = self.plan
+        if plan is not None and child.position == self._next_position - 1 and child.id not in plan.starts:
+            self.plan = attrs.evolve(plan, starts=(*plan.starts, child.id))  # a new one at the end: nothing to sort
+        elif plan is not None:
+            self.plan = attrs.evolve(plan, starts=_coming(self.ordered()), started=0)
         elif self.phase is not Phase.NEW:  # before Init everything waits for it
             self.start(child)
 
@@ -154,6 +155,7 @@ class Draft:
         """Put a child that is down where it belongs: back into the queue, out of the table, or to rest."""
         for request in child.stoppers:
             self.reply(request)
+        child = attrs.evolve(child, history=self.spec.restarts.stopped(child.history, self.now))
         if child.comes_back:
             self.put(attrs.evolve(child, status=Status.QUEUED, comes_back=False, stoppers=()))
             return

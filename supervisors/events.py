@@ -145,7 +145,75 @@ class DeadLetter(Event):
     kind: ClassVar[str] = "dead_letter"
     message_type: str
     why: str
-    """``down``, ``closed`` or ``fenced``."""
+    """``down`` (nobody lives there), ``closed`` (it ended before it took it up), ``full`` (its mailbox), ``dropped``
+    (to make room in it), ``fenced`` (an abandoned actor sent it) or ``no_attribute`` (a proxy named one it lacks).
+    """
+    sender: str = ""
+    """With ``fenced``: the path of the abandoned actor."""
 
     def __str__(self) -> str:
-        return f"{self.path}: dead letter {self.message_type} ({self.why})"
+        sender = f" from {self.sender}" if self.sender else ""
+        return f"{self.path}: dead letter {self.message_type}{sender} ({self.why})"
+
+
+@attrs.frozen
+class MailboxHigh(Event):
+    """As many messages wait as its policy calls high. Told once; again only after fewer than ``low`` waited."""
+
+    kind: ClassVar[str] = "mailbox_high"
+    incarnation: int
+    waiting: int
+    limit: int | None
+
+    def __str__(self) -> str:
+        bound = f" of at most {self.limit}" if self.limit is not None else ""
+        return f"{self.path}: {self.waiting} messages wait{bound}"
+
+
+@attrs.frozen
+class ManyZombies(Event):
+    """More abandoned actors live on than the runtime's ``max_zombies``: the process is better replaced. Told once;
+    again after their number was below. ``path`` is the name of the runtime.
+    """
+
+    kind: ClassVar[str] = "many_zombies"
+    count: int
+    limit: int
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.count} abandoned threads are stuck, more than {self.limit}"
+
+
+@attrs.frozen
+class Traced(Event):
+    """A traced actor has handled a message."""
+
+    kind: ClassVar[str] = "traced"
+    incarnation: int
+    message_type: str
+    text: str
+    """The message, redacted by the actor and cut."""
+    asked: bool
+    """False for a tell."""
+    seconds: float
+    """From taking it up to the end of its handler."""
+    error: str
+    """The type of what the handler raised; empty if nothing."""
+
+    def __str__(self) -> str:
+        end = f", raised {self.error}" if self.error else ""
+        return f"{self.path} {'answered' if self.asked else 'handled'} {self.text} in {self.seconds * 1e3:.3f} ms{end}"
+
+
+@attrs.frozen
+class TraceEnded(Event):
+    """A trace is over."""
+
+    kind: ClassVar[str] = "trace_ended"
+    incarnation: int
+    messages: int
+    why: str
+    """``count``, ``seconds``, ``stopped`` or ``replaced``."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: trace ended after {self.messages} messages ({self.why})"

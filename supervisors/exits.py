@@ -29,6 +29,8 @@ class ExitKind(enum.Enum):
     """It answered to no rung of the ladder: it counts as dead and its late messages are dropped."""
     GAVE_UP = "gave_up"
     """A supervisor reached its restart limit. Deviates from OTP, where this looks like a normal ``shutdown``."""
+    LINKED = "linked"
+    """An actor that it was linked to ended abnormally; ``cause`` is that actor's reason."""
     NOPROC = "noproc"
     """There was no such actor when the monitor was set."""
 

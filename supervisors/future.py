@@ -11,12 +11,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pykka
 from loguru import logger
 
+from supervisors.ask_cycles import check_wait
+from supervisors.current import current
+
+if TYPE_CHECKING:
+    from supervisors.actor import Actor
+    from supervisors.ref import Ref
+
 _Answer = tuple[Any, BaseException | None, TracebackType | None]
+
+ASK_TIMEOUT = 5.0
+"""Seconds that a blocking ask waits unless told otherwise; never for ever."""
 
 _LONGEST = threading.TIMEOUT_MAX
 
@@ -36,6 +46,8 @@ class ReplyFuture(pykka.Future[Any]):
     _answer: _Answer | None = None
     _gate: "_thread.LockType | None" = None
     _callbacks: "deque[Callable[[ReplyFuture], None]] | None" = None
+    target: "Ref | None" = None
+    """Whom it was asked of, if a reference made it."""
     _get_hook: Callable[[float | None], Any] | None = (
         None  # set in a future that Pykka derives, by ``map`` and the like
     )
@@ -64,6 +76,13 @@ class ReplyFuture(pykka.Future[Any]):
     def done(self) -> bool:
         """True once a value or an error is there."""
         return self._answer is not None
+
+    def outcome(self) -> tuple[Any, BaseException | None]:
+        """The value and the error that were answered, one of them None. ``RuntimeError`` before that; never blocks."""
+        answer = self._answer
+        if answer is None:
+            raise RuntimeError("there is no answer yet: get() waits for it, done() tells whether it is there")
+        return answer[0], answer[1]
 
     def set(self, value: Any = None) -> None:
         """Answer. Raises ``queue.Full`` if it was answered before; see ``offer``."""
@@ -120,7 +139,20 @@ class ReplyFuture(pykka.Future[Any]):
     def __await__(self) -> Generator[Any, None, Any]:
         if self._get_hook is not None:  # made by map(), filter(), stop() and the like: only get() computes it
             return asyncio.to_thread(self.get).__await__()
+        if self.target is not None and self._answer is None:
+            asker = current.get()
+            if asker is not None and asker.awaits():
+                return self._awaited_by(asker)
         return self.as_asyncio().__await__()
+
+    def _awaited_by(self, asker: "Actor") -> Generator[Any, None, Any]:
+        """An actor that awaits an answer serves nobody meanwhile, so it must not be waiting for itself."""
+        asker.blocked_on = self
+        try:
+            check_wait(asker, self)
+            return (yield from self.as_asyncio().__await__())
+        finally:
+            asker.blocked_on = None
 
     def _settle(self, answer: _Answer) -> bool:
         if self._get_hook is not None or self.__dict__.setdefault("_answer", answer) is not answer:
@@ -140,6 +172,19 @@ class ReplyFuture(pykka.Future[Any]):
             gate = self.__dict__.setdefault("_gate", mine)
         if self._answer is not None:  # the one who answered may have seen no gate: nobody will open it
             return
+        asker = current.get() if self.target is not None else None
+        cell = asker.wait_cell() if asker is not None else None
+        if asker is None or cell is None or cell.blocked_on is self:  # the last: published by ``Ref.ask``
+            self._wait_at(gate, timeout)
+            return
+        cell.blocked_on = self
+        try:
+            check_wait(asker, self)
+            self._wait_at(gate, timeout)
+        finally:
+            cell.blocked_on = None
+
+    def _wait_at(self, gate: "_thread.LockType", timeout: float | None) -> None:
         if _thread.get_ident() == threading.main_thread().ident:
             opened = self._wait_in_main_thread(gate, timeout)
         else:

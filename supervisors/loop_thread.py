@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from supervisors.threads import raise_in_thread, thread_frame, thread_stack
+from supervisors.threads import raise_in_frame, thread_frame, thread_stack
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor
+    from supervisors.future import ReplyFuture
 
 _TASKS_GET = 2.0
 """Seconds that left-over tasks are given to end once the last actor is gone."""
@@ -26,6 +27,8 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.blocked_on: ReplyFuture | None = None
+        """The answer for which code on this loop blocks the thread, and with it all actors of the loop."""
         self.loop = asyncio.new_event_loop()
         self._actors: set[Actor] = set()
         self._ending = False
@@ -82,12 +85,9 @@ class LoopThread:
         """The innermost frame of the loop's thread; None if it has ended."""
         return thread_frame(self._thread)
 
-    def interrupt(self) -> bool:
-        """Raise ``Killed`` in whatever runs on the loop now. False if the thread has ended."""
-        if not self._thread.is_alive() or self.ident is None:
-            return False
-        raise_in_thread(self.ident)
-        return True
+    def interrupt(self, frame: FrameType) -> bool:
+        """Raise ``Killed`` in this frame, if it is still the innermost one of the loop's thread. False if not."""
+        return self.ident is not None and raise_in_frame(self.ident, frame)
 
     def _stop(self) -> None:
         self._stopped = True

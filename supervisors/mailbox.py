@@ -1,8 +1,9 @@
 """Mailboxes with two lanes: signals overtake user messages, and a closed mailbox leaves no ask hanging."""
 
+import contextlib
 import queue
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pykka import messages
@@ -12,6 +13,8 @@ from supervisors.signals import Signal, Stop
 
 if TYPE_CHECKING:
     import asyncio
+
+    from supervisors.kept_mail import KeptMail
 
 RejectHook = Callable[[Envelope[Any]], None]
 
@@ -26,7 +29,7 @@ class Mailbox:
     at ``closed`` then; ``close`` sets ``closed`` first and drains then. Whoever comes second rejects the envelope.
     """
 
-    __slots__ = ("_held", "_queue", "_signals", "closed", "on_reject")
+    __slots__ = ("_held", "_queue", "_signals", "closed", "keeper", "on_reject")
 
     def __init__(self) -> None:
         # SimpleQueue is reentrant: a signal handler may tell(), with queue.Queue it would deadlock
@@ -35,6 +38,8 @@ class Mailbox:
         self._held: deque[Envelope[Any]] = deque()
         self.closed = False
         self.on_reject: RejectHook | None = None
+        self.keeper: KeptMail | None = None
+        """Takes what waits when this is closed, for the next incarnation."""
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Enqueue; signals go to the lane that is served first."""
@@ -62,9 +67,19 @@ class Mailbox:
                     return Envelope(Stop())
                 continue
             if self._signals:  # a signal overtook while this thread was blocked
-                self._held.append(envelope)
+                self._hold(envelope)
                 continue
             return envelope  # type: ignore[no-any-return]
+
+    def get_signal(self) -> Envelope[Any]:
+        """The next signal; blocks, and leaves the messages where they are. Only the actor's own thread calls this."""
+        while not self._signals:
+            envelope = self._queue.get()
+            if envelope is not _NUDGE:
+                self._hold(envelope)
+            elif self.closed:
+                return Envelope(Stop())
+        return self._signals.popleft()
 
     def poll(self) -> Envelope[Any] | None:
         """The next envelope, None if there is none. Only the actor's own thread calls this."""
@@ -76,6 +91,28 @@ class Mailbox:
             if envelope is not _NUDGE:
                 self._held.append(envelope)
         return self.get()
+
+    def put_back(self, envelopes: Sequence[Envelope[Any]]) -> None:
+        """Have these come next, in their order, before the messages that wait. Only the actor's own thread calls this,
+        or the one that ends it.
+        """
+        self._held.extendleft(reversed(envelopes))
+        if self.closed:
+            self._drain()
+
+    def put_last(self, envelope: Envelope[Any]) -> None:
+        """Enqueue behind the messages that wait, also a signal, and whatever the bound. Any thread."""
+        self._queue.put(envelope)
+        if self.closed:
+            self._drain()
+
+    def drop_signals(self, unwanted: Callable[[Any], bool]) -> None:
+        """Forget the signals that wait and are unwanted. Only the actor's own thread calls this."""
+        _drop(self._signals, unwanted)
+
+    def has_messages(self) -> bool:
+        """True if more than signals waits; a nudge may make it True without need."""
+        return bool(self._held) or not self._queue.empty()
 
     def empty(self) -> bool:
         """True if nothing waits; a nudge may make it False without need."""
@@ -94,35 +131,39 @@ class Mailbox:
         self.closed = True
         self._drain()
 
+    def _hold(self, envelope: Envelope[Any]) -> None:
+        self._held.append(envelope)
+        if self.closed:  # by another thread, which may have drained before this came in
+            self._drain()
+
     def _drain(self) -> None:
-        left: list[Envelope[Any]] = []
-        for lane in (self._signals, self._held):
-            while lane:
-                try:
-                    left.append(lane.popleft())
-                except IndexError:  # another thread drains as well
-                    break
+        left = self.keeper.collect(self, self._pop_all) if self.keeper is not None else self._pop_all()
+        self.nudge()  # whoever still reads finds it closed
+        _reject(left, self.on_reject)
+
+    def _pop_all(self) -> list[Envelope[Any]]:
+        left = [*_emptied(self._signals), *_emptied(self._held)]
         while True:
             try:
                 envelope = self._queue.get_nowait()
             except queue.Empty:
-                break
+                return left
             if envelope is not _NUDGE:
                 left.append(envelope)
-        self.nudge()  # whoever still reads finds it closed
-        _reject(left, self.on_reject)
 
 
 class LoopMailbox:
     """Pykka inbox of an async actor: two deques, pumped into its event loop by one coalesced wake-up."""
 
-    __slots__ = ("_messages", "_signals", "_waking", "closed", "loop", "on_reject", "on_wake")
+    __slots__ = ("_messages", "_signals", "_waking", "closed", "keeper", "loop", "on_reject", "on_wake")
 
     def __init__(self) -> None:
         self._signals: deque[Envelope[Any]] = deque()
         self._messages: deque[Envelope[Any]] = deque()
         self.closed = False
         self.on_reject: RejectHook | None = None
+        self.keeper: KeptMail | None = None
+        """Takes what waits when this is closed, for the next incarnation."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self.on_wake: Callable[[], None] | None = None
         self._waking = False
@@ -133,8 +174,8 @@ class LoopMailbox:
         lane.append(envelope)
         if self.closed:
             self._drain()
-            return
-        self.wake()
+        elif not self._waking:
+            self.wake()
 
     def wake(self) -> None:
         """Have the actor look at its mailbox; many puts share one wake-up."""
@@ -155,6 +196,34 @@ class LoopMailbox:
         """The next envelope. Raises IndexError when empty: an async actor waits on its loop, not in here."""
         return self._signals.popleft() if self._signals else self._messages.popleft()
 
+    def get_signal(self) -> Envelope[Any]:
+        """The next signal; leaves the messages where they are. Raises IndexError when there is none."""
+        return self._signals.popleft()
+
+    def put_back(self, envelopes: Sequence[Envelope[Any]]) -> None:
+        """Have these come next, in their order, before the messages that wait. Only the actor's own thread calls this,
+        or the one that ends it.
+        """
+        self._messages.extendleft(reversed(envelopes))
+        if self.closed:
+            self._drain()
+
+    def put_last(self, envelope: Envelope[Any]) -> None:
+        """Enqueue behind the messages that wait, also a signal, and whatever the bound. Any thread."""
+        self._messages.append(envelope)
+        if self.closed:
+            self._drain()
+            return
+        self.wake()
+
+    def drop_signals(self, unwanted: Callable[[Any], bool]) -> None:
+        """Forget the signals that wait and are unwanted. Only the actor's own thread calls this."""
+        _drop(self._signals, unwanted)
+
+    def has_messages(self) -> bool:
+        """True if more than signals waits."""
+        return bool(self._messages)
+
     def empty(self) -> bool:
         """True if nothing waits."""
         return not (self._signals or self._messages)
@@ -169,14 +238,27 @@ class LoopMailbox:
         self._drain()
 
     def _drain(self) -> None:
-        left: list[Envelope[Any]] = []
-        for lane in (self._signals, self._messages):
-            while lane:
-                try:
-                    left.append(lane.popleft())
-                except IndexError:
-                    break
+        left = self.keeper.collect(self, self._pop_all) if self.keeper is not None else self._pop_all()
         _reject(left, self.on_reject)
+
+    def _pop_all(self) -> list[Envelope[Any]]:
+        return [*_emptied(self._signals), *_emptied(self._messages)]
+
+
+def _emptied(lane: deque[Envelope[Any]]) -> Iterator[Envelope[Any]]:
+    """What was in it; others may empty it as well."""
+    while lane:
+        try:
+            yield lane.popleft()
+        except IndexError:
+            return
+
+
+def _drop(signals: deque[Envelope[Any]], unwanted: Callable[[Any], bool]) -> None:
+    for envelope in tuple(signals):
+        if unwanted(envelope.message):
+            with contextlib.suppress(ValueError):  # it was taken meanwhile, by whoever closed the mailbox
+                signals.remove(envelope)
 
 
 def _reject(envelopes: list[Envelope[Any]], hook: RejectHook | None) -> None:

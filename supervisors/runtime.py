@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import os
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,10 +14,11 @@ from loguru import logger
 
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
-from supervisors.events import Event
-from supervisors.exits import SHUTDOWN, ExitKind, ExitReason
+from supervisors.events import DeadLetter, Event, ManyZombies
+from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.ladder import LadderRun
+from supervisors.names import Names
 from supervisors.ref import Ref
 from supervisors.signals import Down, Ready, Signal
 from supervisors.spec import Ladder
@@ -29,6 +31,9 @@ _SHARE = 3
 
 Subscriber = Callable[[Event], None]
 
+_telling = threading.local()
+"""Whether this thread is about to tell subscribers of a dead letter."""
+
 
 class Runtime:
     """One tree of actors. All methods may be called from any thread.
@@ -37,16 +42,26 @@ class Runtime:
     tests, see ``supervisors.testing.FakeClock``.
     """
 
-    def __init__(self, name: str = "system", clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, name: str = "system", clock: Clock = SYSTEM_CLOCK, *, max_zombies: int = 8) -> None:
+        if isinstance(max_zombies, bool) or not isinstance(max_zombies, int) or max_zombies < 0:
+            raise ValueError(f"Runtime.max_zombies must be a whole number of at least 0, got {max_zombies!r}")
         self.name = name
+        self.max_zombies = max_zombies
+        """More abandoned actors than this, and ``ManyZombies`` is announced."""
+        self.names = Names()
+        """Short names for places in this tree."""
         self.clock = clock
         self.timer = clock.timers(f"{name} timer")
         self.dead_letters: Counter[str] = Counter()
         """Messages that nobody handled, by target path."""
+        self.late_messages: Counter[str] = Counter()
+        """Messages that abandoned actors still sent, and that were dropped, by the path of the sender."""
         self._refs: weakref.WeakValueDictionary[str, Ref] = weakref.WeakValueDictionary()
         self._subscribers: tuple[tuple[Subscriber, frozenset[str] | None], ...] = ()
         self._zombies: dict[int, Actor] = {}
-        self._lock = threading.RLock()  # reentrant: a signal handler may tell
+        self.lock = threading.RLock()  # reentrant: a signal handler may tell
+        """Guards what the actors of this runtime share; held for a moment only."""
+        self._many_zombies = False
         self._deadline: float | None = None
         self._root: Actor | None = None
         self._root_down = ReplyFuture()
@@ -103,19 +118,30 @@ class Runtime:
         future.get(timeout=timeout)
 
     def close(self) -> None:
-        """End the timer, once the tree has ended."""
+        """End the timer, and forget the names, once the tree has ended."""
         _open_runtimes.discard(self)
+        self.names.close()
         self.timer.close()
 
     def launch(self, actor: Actor, path: str) -> None:
         """Give the actor its path and start it. What goes wrong becomes its exit reason."""
         actor.bind(self, path)
         self.ref(path).point_to(actor)
-        pykka.ActorRegistry.register(actor.actor_ref)
+        if self.registers(actor):
+            pykka.ActorRegistry.register(actor.actor_ref)
+        if self._deadline is not None:
+            actor._finish(ExitReason(ExitKind.START_FAILED, "the interpreter exits: nothing is started any more"))
+            return
         try:
             actor._start_actor_loop()
         except Exception as error:  # noqa: BLE001 - no thread to be had, loop gone: a refused start
             actor._finish(ExitReason.of(ExitKind.START_FAILED, error))
+
+    def registers(self, actor: Actor) -> bool:
+        """True for the root, the only one that Pykka's registry knows: ``stop_all`` ends the tree through it, in order.
+        With all actors in it each end would search a list of all, and supervisors would restart what it stops.
+        """
+        return actor is self._root
 
     def kill(self, actor: Actor, ladder: Ladder, reason: ExitReason) -> None:
         """Run the kill ladder on an actor; returns at once."""
@@ -129,7 +155,7 @@ class Runtime:
         """The stable reference to a path, also before and after somebody lives there. The same one for as long as an
         actor lives there or anybody keeps it: names of children that never come back are not kept for ever.
         """
-        with self._lock:
+        with self.lock:
             ref = self._refs.get(path)
             if ref is None:
                 ref = self._refs[path] = Ref(self, path)
@@ -137,8 +163,16 @@ class Runtime:
 
     def refs(self) -> tuple[Ref, ...]:
         """The names of all living actors, and those that anybody keeps, in the order in which they came up."""
-        with self._lock:
+        with self.lock:
             return tuple(self._refs.values())
+
+    def register(self, name: str, ref: Ref) -> None:
+        """Give a place a short name, see ``Names.register``."""
+        self.names.register(name, ref)
+
+    def whereis(self, name: str) -> Ref | None:
+        """Who has this name; None if nobody."""
+        return self.names.whereis(name)
 
     # ------------------------------------------------------------------------------------------------- events
 
@@ -147,42 +181,76 @@ class Runtime:
         the event on. Returns the function that ends the subscription.
         """
         entry = (subscriber, frozenset(kinds) if kinds is not None else None)
-        with self._lock:
+        with self.lock:
             self._subscribers = (*self._subscribers, entry)
 
         def unsubscribe() -> None:
-            with self._lock:
+            with self.lock:
                 self._subscribers = tuple(other for other in self._subscribers if other is not entry)
 
         return unsubscribe
 
     def emit(self, event: Event) -> None:
-        """Tell the subscribers. One that raises is logged and harms nobody."""
-        if event.kind == "dead_letter":
-            with self._lock:
-                self.dead_letters[event.path] += 1
+        """Tell the subscribers, in this thread. One that raises is logged and harms nobody.
+
+        A dead letter that comes of telling a dead letter, as by a subscriber that tells an actor which is down, is
+        counted and not told again.
+        """
+        if event.kind != "dead_letter":
+            self._tell(event)
+            return
+        with self.lock:
+            self.dead_letters[event.path] += 1
+        if self._subscribers and not getattr(_telling, "dead_letter", False):
+            _telling.dead_letter = True
+            try:
+                self._tell(event)
+            finally:
+                _telling.dead_letter = False
+
+    def drop_late(self, path: str, message: object, sender: Actor) -> None:
+        """An abandoned actor still sends: count it."""
+        with self.lock:
+            self.late_messages[sender.path] += 1
+        self.emit(DeadLetter(path, type(message).__name__, "fenced", sender.path))
+
+    def _tell(self, event: Event) -> None:
         for subscriber, kinds in self._subscribers:
             if kinds is None or event.kind in kinds:
                 try:
                     subscriber(event)
-                except Exception as error:  # noqa: BLE001
+                except (Killed, ActorExit):  # not the subscriber's: meant for the actor in whose thread this runs
+                    raise
+                except BaseException as error:  # noqa: BLE001 - nor may its SystemExit end the supervisor that tells it
                     logger.opt(exception=error).error("subscriber failed on {}: {!r}", event.kind, error)
 
     # ------------------------------------------------------------------------------------------------ zombies
 
     def add_zombie(self, actor: Actor) -> None:
         """List an abandoned actor until its thread ends."""
-        with self._lock:
+        with self.lock:
             self._zombies[actor.incarnation] = actor
+            count = len(self._zombies)
+            crossed = count > self.max_zombies and not self._many_zombies
+            self._many_zombies = self._many_zombies or crossed
+        if crossed:
+            self.emit(ManyZombies(self.name, count, self.max_zombies))
 
     def forget_zombie(self, actor: Actor) -> None:
         """The abandoned actor's thread has ended."""
-        with self._lock:
+        with self.lock:
             self._zombies.pop(actor.incarnation, None)
+            if len(self._zombies) <= self.max_zombies:
+                self._many_zombies = False
+
+    @property
+    def zombie_count(self) -> int:
+        """How many abandoned actors still have a thread or task that is stuck."""
+        return len(self._zombies)
 
     def zombies(self) -> dict[str, str]:
         """Path of each abandoned actor whose thread is still stuck -> its present stack."""
-        with self._lock:
+        with self.lock:
             zombies = tuple(self._zombies.values())
         return {f"{actor.path}#{actor.incarnation}": actor.stack() for actor in zombies}
 
@@ -192,10 +260,16 @@ _open_runtimes: "weakref.WeakSet[Runtime]" = weakref.WeakSet()
 
 @atexit.register
 def _stop_all() -> None:
-    """Actors run in daemon threads: without this their stop hooks would not run when the interpreter exits."""
-    for runtime in list(_open_runtimes):
+    """Actors run in daemon threads: without this their stop hooks would not run when the interpreter exits. All trees
+    stop side by side, within one deadline.
+    """
+    runtimes, deadline = list(_open_runtimes), time.monotonic() + _EXIT_DEADLINE
+    for runtime in runtimes:
         runtime._deadline = runtime.clock.monotonic() + _EXIT_DEADLINE
-        runtime.stop(_EXIT_DEADLINE)
+        if runtime._root is not None:
+            runtime._root.request_stop(SHUTDOWN)
+    for runtime in runtimes:
+        runtime.stop(max(0.0, deadline - time.monotonic()))
 
 
 def _mark_dead() -> None:

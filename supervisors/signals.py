@@ -1,8 +1,13 @@
 """System messages between actors and their supervisors. They ride the priority lane of every mailbox."""
 
+from typing import TYPE_CHECKING, Any, ClassVar
+
 import attrs
 
 from supervisors.exits import SHUTDOWN, ExitReason
+
+if TYPE_CHECKING:
+    from supervisors.actor import Actor
 
 
 @attrs.frozen
@@ -15,6 +20,13 @@ class Stop(Signal):
     """End after the message in hand, without serving the rest of the mailbox."""
 
     reason: ExitReason = SHUTDOWN
+
+
+@attrs.frozen
+class Kill(Signal):
+    """End after the message in hand, as killed: for an actor that no exception can be raised in just now."""
+
+    reason: ExitReason
 
 
 @attrs.frozen
@@ -40,3 +52,25 @@ class Timeout(Signal):
     """A timer of this actor has run out."""
 
     token: str
+
+
+@attrs.frozen
+class LinkDown(Signal):
+    """Told to an actor that traps exits: an incarnation that it was linked to has ended."""
+
+    path: str
+    incarnation: int
+    """0 if nobody lived there when the link was made."""
+    reason: ExitReason
+
+
+@attrs.frozen
+class SystemRequest(Signal):
+    """A question or order that every actor understands (OTP ``sys``), whatever its handlers do."""
+
+    can_wait: ClassVar[bool] = True
+    """True if it may be put behind the messages that wait when many come at once."""
+
+    def serve(self, actor: "Actor") -> Any:
+        """Answer it, in the actor's thread; for an async actor possibly with an awaitable."""
+        raise NotImplementedError

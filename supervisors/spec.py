@@ -9,6 +9,7 @@ import attrs
 
 from policies.restart import RestartPolicy, RestartType, Strategy
 from supervisors.hooks import ChildHooks
+from supervisors.mailbox_policy import MailboxPolicy
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor
@@ -115,6 +116,10 @@ class ChildSpec:
     """None: the default ladder for a worker; unlimited patience with a supervisor."""
     kind: ChildKind = attrs.field(default=ChildKind.WORKER, validator=_member(ChildKind))
     significant: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    mailbox: MailboxPolicy | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(MailboxPolicy))
+    )
+    """Bound, measures, and whether messages outlive an incarnation. None: a mailbox without bounds, not kept."""
     start_timeout: float = attrs.field(validator=_seconds)
     """Seconds until a child that is not ready counts as refused. Default: 60; infinite for a supervisor, whose own
     children have theirs.

@@ -11,19 +11,21 @@ import attrs
 import pykka
 from pykka._envelope import Envelope
 
-from supervisors.actor import NO_REPLY, Actor, current_actor
+from supervisors.actor import NO_REPLY, Actor
 from supervisors.core import step
 from supervisors.core_state import SupervisorState, child_spec, initial
 from supervisors.core_state import count_children as count
 from supervisors.core_state import which_children as which
+from supervisors.current import current_actor
 from supervisors.events import Ended, Event, GaveUp, Restarting, Started
 from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.hooks import ChildHooks, run_hook
+from supervisors.kept_mail import KeptMails
 from supervisors.mailbox import is_stop_request
 from supervisors.ref import Ref
-from supervisors.signals import Down, Ready, Signal, Stop, Timeout
-from supervisors.spec import ChildSpec, SupervisorSpec
+from supervisors.signals import Down, Kill, Ready, Signal, Stop, Timeout
+from supervisors.spec import SUPERVISOR_LADDER, ChildSpec, SupervisorSpec
 from supervisors.thread_actor import ThreadActor
 from supervisors.transitions import (
     CancelTimer,
@@ -106,6 +108,7 @@ class Supervisor(ThreadActor):
 
     defers_ready = True
     last_hook_limit = math.inf
+    link_ladder = SUPERVISOR_LADDER
 
     def __init__(self, spec: SupervisorSpec) -> None:
         super().__init__()
@@ -115,6 +118,7 @@ class Supervisor(ThreadActor):
         self._actors: dict[str, tuple[int, Actor]] = {}
         self._timers: dict[str, Timer] = {}
         self._requests: dict[int, ReplyFuture | None] = {}
+        self._mails = KeptMails()
         self._numbers = itertools.count(1)
 
     def on_start(self) -> None:
@@ -173,11 +177,23 @@ class Supervisor(ThreadActor):
         """The children in start order. Any thread; a snapshot."""
         return which(self._state)
 
+    def inject(self, reason: ExitReason) -> bool:
+        """End it between two messages, where its books are in order and no child is half started. Only the second time
+        by an exception: it is stuck in a start function then.
+        """
+        if self._kill_reason is not None or self._past_loop:
+            return super().inject(reason)
+        self._kill_reason = reason
+        self.actor_inbox.put(Envelope(Kill(reason)))
+        return True
+
     def on_failure(self, *_exc_info: Any) -> None:
         """A supervisor that crashed takes its subtree along before its parent hears of it.
 
         It waits in its own thread: it serves nobody any more, and its parent goes on serving others meanwhile.
         """
+        for timer in self._timers.values():  # they would keep it in memory until they are due
+            timer.cancel()
         for future in self._requests.values():
             if future is not None:
                 future.offer(error=RuntimeError(f"{self.path} crashed"))
@@ -187,6 +203,10 @@ class Supervisor(ThreadActor):
         for down in downs:
             with contextlib.suppress(pykka.Timeout):
                 down.get(timeout=max(0.0, deadline - time.monotonic()))
+
+    def _finish(self, reason: ExitReason) -> None:
+        self._mails.give_up()  # whatever it ends of: nobody starts these children any more
+        super()._finish(reason)
 
     def _take_along(self, child: str, actor: Actor, reason: ExitReason) -> ReplyFuture:
         down = ReplyFuture()
@@ -206,6 +226,7 @@ class Supervisor(ThreadActor):
         self._state, commands = step(before, event, self.runtime.clock.monotonic(), self._random)
         for command in commands:
             self._carry_out(command, before)
+        self._mails.settle(self._state, getattr(event, "child", None) if before.phase is self._state.phase else None)
 
     def _carry_out(self, command: Command, before: SupervisorState) -> None:
         match command:
@@ -257,7 +278,9 @@ class Supervisor(ThreadActor):
         self._actors[spec.id] = (attempt, actor)
         inbox = self.actor_inbox
         actor.monitor(lambda signal: inbox.put(Envelope(_ChildSignal(spec.id, attempt, signal))))
-        self.runtime.launch(actor, f"{self.path}/{spec.id}")
+        path = f"{self.path}/{spec.id}"
+        self._mails.deliver(spec.id, spec.mailbox, self.runtime.ref(path), actor)
+        self.runtime.launch(actor, path)
         if not math.isinf(spec.start_timeout):
             self._timers[_start_timer(spec.id)] = self.runtime.timer.after(
                 spec.start_timeout, lambda: inbox.put(Envelope(_StartTimeout(spec.id, attempt)))

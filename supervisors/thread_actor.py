@@ -1,14 +1,20 @@
 """An actor with a thread of its own: for blocking work and for everything that is not a coroutine."""
 
 import threading
+import time
 from typing import Any
 
 from pykka._envelope import Envelope
 
-from supervisors.actor import NO_REPLY, Actor, current, offer
+from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
+from supervisors.bounded_mailbox import BoundedMailbox
+from supervisors.current import current
 from supervisors.exits import ExitReason, Killed
+from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
 from supervisors.mailbox import Mailbox
-from supervisors.threads import raise_in_thread, take_exception, thread_stack
+from supervisors.mailbox_policy import MailboxPolicy
+from supervisors.signals import Kill
+from supervisors.threads import raise_in_frame, take_exception, thread_frame, thread_stack
 
 
 class ThreadActor(Actor):
@@ -29,6 +35,9 @@ class ThreadActor(Actor):
     @staticmethod
     def _create_actor_inbox() -> Mailbox:
         return Mailbox()
+
+    def _mailbox_with(self, policy: MailboxPolicy) -> BoundedMailbox:
+        return BoundedMailbox(policy)
 
     def _start_actor_loop(self) -> None:
         thread = threading.Thread(target=self._run, name=self.path, daemon=True)
@@ -67,7 +76,7 @@ class ThreadActor(Actor):
         inbox = self.actor_inbox
         while self._stop_reason is None:
             self._handle(inbox.get())
-        while self.drains and (left := inbox.poll()) is not None:
+        while self._drains_on() and (left := inbox.poll()) is not None:
             self._handle(left)
         return self._stop_reason
 
@@ -78,6 +87,18 @@ class ThreadActor(Actor):
         if envelope.reply_to is not None and reply is not NO_REPLY:
             offer(envelope.reply_to, reply)
         self._in_hand = None
+
+    def suspend(self) -> Any:
+        """Serve nothing but signals, until ``Resume`` or the end. Returns when that came."""
+        if not self.suspended:
+            self.suspended = True
+            self._answer_at_once()
+            inbox = self.actor_inbox
+            while self.suspended and self._stop_reason is None:
+                self._handle(inbox.get_signal())
+            self.suspended = False
+            return NO_REPLY
+        return True
 
     def _last_hook(self, reason: ExitReason) -> ExitReason:
         try:
@@ -106,21 +127,43 @@ class ThreadActor(Actor):
         except Killed:  # that was it
             return
 
+    def wait_cell(self) -> WaitCell | None:
+        thread = self._thread
+        return self if thread is not None and thread.ident == threading.get_ident() else None
+
     # ------------------------------------------------------------------------------------------------ the rungs
 
     def inject(self, reason: ExitReason) -> bool:
-        """Raise ``Killed`` in the thread. It arrives when the thread runs Python code again: not inside a blocking C
-        call. Injected under the lock that the dying thread takes, because thread ids are reused at once.
+        """Raise ``Killed`` in the thread if a handler or hook runs there. It arrives when the thread runs Python code
+        again: not inside a blocking C call. One that is between two messages ends before the next. Injected under the
+        lock that the dying thread takes, because thread ids are reused at once.
         """
-        with self._life:
-            thread = self._thread
-            if thread is None or self._past_loop or not thread.is_alive() or thread.ident is None:
-                return False
-            self._kill_reason = reason
-            self._injected = True
-            raise_in_thread(thread.ident)
-        self.actor_inbox.nudge()
+        if self._past_loop or thread_frame(self._thread) is None:
+            return False
+        self.actor_inbox.put(Envelope(Kill(reason)))
+        for _ in range(INJECTION_TRIES):
+            with self._life:
+                frame = thread_frame(self._thread)
+                if self._thread is None or frame is None or self._past_loop:
+                    return True  # by the signal
+                self._kill_reason = reason
+                if in_foreign_code(frame, _LOOP_CODES) and raise_in_frame(self._thread.ident or 0, frame):
+                    self._injected = True
+                    return True
+            time.sleep(INJECTION_PAUSE)
         return True
 
     def stack(self) -> str:
         return thread_stack(self._thread)
+
+
+_LOOP_CODES = frozenset(
+    function.__code__
+    for function in (
+        ThreadActor._run,
+        ThreadActor._live,
+        ThreadActor._serve,
+        ThreadActor._handle,
+        ThreadActor._last_hook,
+    )
+)

@@ -6,18 +6,20 @@ from typing import Any
 import attrs
 
 from policies import named
-from policies.abort import AbortAction, AbortPolicy
+from policies.abort import AbortAction, AbortDecision, AbortPolicy
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub, EventType, Severity
 from scorewise_actors.resilience_memory import AbortMemory, JudgedJob, PolicySight, defined, remembered
 from scorewise_actors.resilience_messages import (
     DefinePolicy,
+    HaltJob,
     JobBegan,
     JobHalted,
     Judge,
     Judgement,
     Observed,
     RecordOutcomes,
+    Standing,
 )
 from supervisors.signals import Signal, Timeout
 
@@ -57,8 +59,15 @@ class AbortJudges(TrackedActor):
             case JobHalted(job_id, decision):
                 self._job(job_id).halted = decision
                 return None
-            case JobBegan(job_id):
+            case HaltJob(job_id, reason):
+                job = self._job(job_id)
+                job.halted = job.halted or AbortDecision(AbortAction.ABORT, "halted", _figures(job), reason)
+                return True
+            case Standing(job_id):
+                return self._standing(job_id)
+            case JobBegan(job_id, policy):
                 self._memory.jobs.pop(job_id, None)
+                self._job(job_id).own = policy
                 return None
         return super().handle(message)
 
@@ -100,7 +109,7 @@ class AbortJudges(TrackedActor):
             self._look_again()
         return self._judged(question.job_id, job, question.policy_id, question.floor)
 
-    def _judged(self, job_id: str, job: JudgedJob, policy_id: str, floor: int) -> Judgement:
+    def _judged(self, job_id: str, job: JudgedJob, policy_id: str, floor: int, *, unasked: bool = False) -> Judgement:
         if job.halted is not None:
             return Judgement(job.halted, by_job=True)
         sight = job.sights[policy_id]
@@ -117,16 +126,25 @@ class AbortJudges(TrackedActor):
                 job_id,
                 Severity.CRITICAL,
                 policy=policy_id,
+                unasked=unasked,
                 rule=decision.rule,
                 reason=decision.reason,
                 evidence=decision.evidence,
             )
         return Judgement(decision)
 
+    def _standing(self, job_id: str) -> dict[str, str] | None:
+        job = self._memory.jobs.get(job_id)
+        if job is None:
+            return None
+        verdicts = [*(sight.state.verdict for sight in job.sights.values()), job.halted]
+        verdict = next((decision for decision in verdicts if decision is not None), None)
+        return None if verdict is None else {"rule": verdict.rule, "reason": verdict.reason}
+
     def _look(self) -> None:
         for job_id, job in tuple(self._memory.jobs.items()):
             for policy_id, (_, floor) in tuple(job.watched.items()):
-                self._judged(job_id, job, policy_id, floor)
+                self._judged(job_id, job, policy_id, floor, unasked=True)
                 if policy_id in job.told:
                     del job.watched[policy_id]
         self._look_again()
@@ -136,6 +154,10 @@ class AbortJudges(TrackedActor):
         if every and not self._looks:
             self._looks = True
             self.signal_at(time.monotonic() + max(_LOOK_EVERY, min(every)), Timeout(_WATCH))
+
+
+def _figures(job: JudgedJob) -> dict[str, float]:
+    return {"operations": job.operations, "failures": job.failures}
 
 
 def _stepped(policy: AbortPolicy, sight: PolicySight, seen: Observed, now: float, browsers: int) -> PolicySight:

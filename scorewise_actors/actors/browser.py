@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from typing import Any
 
 from loguru import logger
@@ -9,8 +10,9 @@ from playwright.async_api import Error as PlaywrightError
 
 from scorewise_actors.actors.driver import Lost, beat, tell_lost
 from scorewise_actors.browser.chromium import Browser
-from scorewise_actors.browser.errors import BrowserLayerError, BrowserNotFound
-from scorewise_actors.messages import BrowserCrashed, Recycle
+from scorewise_actors.browser.errors import BrowserLayerError, BrowserNotFound, DidNotStart
+from scorewise_actors.browser.last_words import last_words
+from scorewise_actors.messages import BrowserCrashed, Evict, Recycle, Trim
 from scorewise_actors.plan import BrowserCell, JobPlan
 from supervisors.async_actor import AsyncActor
 from supervisors.exits import ExitReason
@@ -27,6 +29,10 @@ class BrowserLost(Exception):  # noqa: N818 - reads as a fact in exit reasons
     """The browser died, disconnected or does not answer."""
 
 
+class BrowserEvicted(Exception):  # noqa: N818 - reads as a fact in exit reasons
+    """The browser was killed on purpose: memory was short and nothing milder helped. Nobody's crash."""
+
+
 class BrowserActor(AsyncActor):
     """Crashes when its browser dies or freezes; its supervisor then replaces it, with the scrapers that used it."""
 
@@ -37,14 +43,35 @@ class BrowserActor(AsyncActor):
         self._heart: asyncio.Task[BaseException | None] | None = None
         self._old: list[Browser] = []
 
+    @property
+    def pid(self) -> int | None:
+        """Of the browser that scrapers get now; None while there is none. Any thread."""
+        browser = self._cell.browser
+        return browser.pid if browser is not None else None
+
+    @property
+    def renewing(self) -> bool:
+        """Whether the browser before this one has not ended yet, since pages in it are at work. Any thread."""
+        return bool(self._old)
+
     async def set_up(self) -> None:
         await self._renew()
 
     async def on_receive(self, message: Any) -> Any:
-        if isinstance(message, Recycle):
-            await self._recycle(message.reason)
-            return None
-        return super().on_receive(message)
+        match message:
+            case Recycle(reason, patience):
+                await self._recycle(reason, patience)
+            case Trim(reason):
+                logger.debug("{} collects the garbage of its pages: {}", self.path, reason)
+                for browser in self._all():
+                    self.spawn(browser.collect_garbage())
+            case Evict(reason):
+                for browser in self._all():
+                    browser.kill(reason)
+                raise BrowserEvicted(reason)
+            case _:
+                return super().on_receive(message)
+        return None
 
     def on_signal(self, signal: Signal) -> None:
         if isinstance(signal, Lost):
@@ -88,16 +115,18 @@ class BrowserActor(AsyncActor):
             except BrowserNotFound:
                 raise
             except (BrowserLayerError, PlaywrightError) as error:
-                if not left or driver.gone.is_set:
+                if driver.gone.is_set:
                     raise
-                logger.warning("{}: the browser did not start, once more: {}", self.path, error)
+                if not left:
+                    raise DidNotStart(last_words(error)) from error
+                logger.warning("{}: once more: {}", self.path, last_words(error))
         raise AssertionError
 
     def _is_gone(self, browser: Browser, reason: str) -> None:
         if browser is self._cell.browser:
             tell_lost(self, reason)
 
-    async def _recycle(self, reason: str) -> None:
+    async def _recycle(self, reason: str, patience: float | None) -> None:
         """Rolling renewal: the successor comes up, scrapers move to it between two items, then the old one ends."""
         old = self._cell.browser
         if old is None or self._old:
@@ -110,14 +139,19 @@ class BrowserActor(AsyncActor):
             self._old.remove(old)
             logger.warning("{} goes on with its old browser, a new one did not start: {}", self.path, error)
             return
-        self.spawn(self._retire(old))
+        self.spawn(self._retire(old, patience))
 
-    async def _retire(self, old: Browser) -> None:
-        while self._cell.slots_in_use.get(old, 0) and not old.gone.is_set:  # noqa: ASYNC110 - scrapers count it
+    async def _retire(self, old: Browser, patience: float | None) -> None:
+        clock = asyncio.get_running_loop().time
+        end = math.inf if patience is None else clock() + patience
+        while clock() < end and self._is_used(old):  # noqa: ASYNC110 - scrapers count it
             await asyncio.sleep(_LOOK_EVERY)
         self._cell.slots_in_use.pop(old, None)
         await old.close()
         self._old.remove(old)
+
+    def _is_used(self, browser: Browser) -> bool:
+        return bool(self._cell.slots_in_use.get(browser, 0)) and not browser.gone.is_set
 
     def _all(self) -> list[Browser]:
         present = self._cell.browser

@@ -4,8 +4,10 @@ import asyncio
 from typing import Any
 
 import attrs
+from playwright.async_api import Error as PlaywrightError
 
 from scorewise_actors.browser.driver import Driver
+from scorewise_actors.browser.errors import BrowserLayerError, DidNotStart
 from scorewise_actors.plan import DriverCell, JobPlan
 from supervisors.async_actor import AsyncActor
 from supervisors.exits import ExitReason
@@ -38,7 +40,10 @@ class DriverActor(AsyncActor):
     async def set_up(self) -> None:
         config = self._plan.config
         LoopWatchdog(self.runtime, self.loop_thread, config.loop_block_limit, config.loop_block_grace).begin()
-        self._driver = driver = await Driver.start()
+        try:
+            self._driver = driver = await Driver.start()
+        except (BrowserLayerError, PlaywrightError, OSError) as error:
+            raise DidNotStart(f"Playwright's driver (node) does not start: {error}") from error
         self._cell.driver, self._cell.loop = driver, self.loop_thread
         driver.gone.add_callback(lambda gone: tell_lost(self, gone.reason or "gone"))
         self._heart = self.spawn(

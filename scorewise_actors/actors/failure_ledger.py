@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub, EventType, Severity, utc_now
-from scorewise_actors.failure_analysis import analysed
+from scorewise_actors.failure_analysis import analysed, summed
 from scorewise_actors.failure_events import FailureEvent
 from scorewise_actors.resilience_memory import FailureMemory, FailureRecord, SignatureCount, remembered
 from scorewise_actors.resilience_messages import Analyse, RecordFailures, RecordNote, RecordSuccess
@@ -115,7 +115,7 @@ class FailureLedger(TrackedActor):
         if job_id is not None:
             return {"job_id": job_id} | analysed(self._memory.jobs.get(job_id, FailureRecord()), begin)
         jobs = {name: analysed(record, begin) for name, record in self._memory.jobs.items()}
-        return {"job_id": None, "jobs": jobs}
+        return {"job_id": None} | summed(jobs)
 
 
 def _words(event: FailureEvent) -> Iterable[tuple[str, str]]:

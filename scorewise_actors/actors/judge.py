@@ -6,6 +6,7 @@ from typing import Any
 from loguru import logger
 
 from policies.abort import AbortAction, AbortDecision, AbortState
+from scorewise_actors.actors.job_news import JobNews
 from scorewise_actors.board import JobBoard
 from scorewise_actors.job import Verdict
 from scorewise_actors.messages import (
@@ -45,8 +46,10 @@ class AbortJudgeActor(ThreadActor):
         self._state = AbortState()
         self._action = AbortAction.CONTINUE
         self._saved = (AbortState(), 0.0)
+        self._news: JobNews
 
     def on_start(self) -> None:
+        self._news = JobNews(self.runtime, self._plan)
         restored: Restored = self.runtime.ref(self._plan.checkpoint).ask(Restore(), timeout=60.0)
         kept = restored.state["policies"].get(POLICY)
         now = time.monotonic()
@@ -61,14 +64,17 @@ class AbortJudgeActor(ThreadActor):
         now = time.monotonic()
         match message:
             case OutcomeSeen(failed, stream):
+                self._news.outcome(message)
                 self._state, decision = self._policy.step(self._state, failed, now, stream)
             case BrowserCrashed():
+                self._news.crash()
                 browsers = sum(len(slots) for slots in self._plan.config.slots())
                 self._state, decision = self._policy.crash(self._state, now, browsers)
             case StorageFailed(error, seconds):
-                reason = f"storage could not be written for {seconds:.0f} s: {error}"
+                reason = f"storage could not be written for {seconds:.0f} s: {error}" if seconds >= 1 else error
                 self._end(Verdict("storage", "storage patience", reason, {"seconds": round(seconds, 1)}))
             case Breach(resource, value, limit, level, breached):
+                self._news.breach(message)
                 word = "over" if breached else "back below"
                 logger.warning("{} is {} its limit: {:.1f} of {:.1f} ({})", resource, word, value, limit, level)
                 return None
@@ -83,10 +89,12 @@ class AbortJudgeActor(ThreadActor):
             self._state, decision = self._policy.tick(self._state, now)
             self._act(decision, now)
             self._save(now)
+            self._news.flush()
             self._tick_again(now)
 
     def on_stop(self) -> None:
         self._save(time.monotonic(), at_once=True)
+        self._news.flush()
 
     def _act(self, decision: AbortDecision, now: float) -> None:
         if decision.action is AbortAction.ABORT:
@@ -103,6 +111,7 @@ class AbortJudgeActor(ThreadActor):
             logger.info("job {} is above suspicion again", self._plan.job_id)
 
     def _end(self, verdict: Verdict) -> None:
+        self._news.halted(AbortDecision(AbortAction.ABORT, verdict.rule, dict(verdict.evidence), verdict.reason))
         logger.error("job {} is halted ({}): {}", self._plan.job_id, verdict.rule, verdict.reason)
         end_actor(self._board.end.decide(verdict), verdict.rule)
 

@@ -3,11 +3,12 @@
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import pykka
+
 from policies import named
-from policies.retry import RetryBudget
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub
-from scorewise_actors.resilience_memory import RetryMemory, defined
+from scorewise_actors.resilience_memory import RetryAccount, RetryMemory, defined, remembered
 from scorewise_actors.resilience_messages import DefinePolicy, FreeSlots, TakeSlot, Withdraw
 from supervisors.actor import NO_REPLY
 
@@ -46,34 +47,45 @@ class RetryDesk(TrackedActor):
                 return self._withdraw(message)
         return super().handle(message)
 
-    def _hand_out(self, account: str) -> None:
-        held = [slot for slot in self._memory.held.get(account, ()) if not slot.freed]
-        waiting = self._waiting.get(account, deque())
+    def on_stop(self) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Whoever waits for a slot asks the next incarnation."""
+        for name in tuple(self._waiting):
+            for _, asker in tuple(self._waiting.pop(name, ())):
+                asker.offer(error=pykka.ActorDeadError(f"{self.path} ended"))
+
+    def _account(self, name: str) -> RetryAccount:
+        account: RetryAccount = remembered(self._memory.accounts, name, RetryAccount)
+        return account
+
+    def _hand_out(self, name: str) -> None:
+        account = self._account(name)
+        held = [slot for slot in account.held if not slot.freed]
+        waiting = self._waiting.get(name, deque())
         while waiting and (waiting[0][0].slot.freed or len(held) < waiting[0][0].limit):
             wanted, asker = waiting.popleft()
             if not wanted.slot.freed:
                 if wanted.slot not in held:  # the answer to it may have been lost
                     held.append(wanted.slot)
                 asker.offer(value=True)
-        self._memory.held[account] = held
-        if not held:
-            del self._memory.held[account]
+        account.held = held
         if not waiting:
-            self._waiting.pop(account, None)
+            self._waiting.pop(name, None)
 
     def _withdraw(self, wish: Withdraw) -> bool:
-        if wish.id in self._memory.answered:
-            return self._memory.answered[wish.id]
-        budget = self._memory.budgets.get(wish.account) or RetryBudget()
-        new = wish.first_tries - self._memory.counted.get(wish.account, 0)
-        # deposits beyond a full bucket change nothing
-        for _ in range(min(new, int(budget.capacity / max(budget.ratio, 0.001)) + 1)):
+        account = self._account(wish.account)
+        if wish.id in account.answered:
+            return account.answered[wish.id]
+        budget = account.budget
+        full = int(budget.capacity / max(budget.ratio, 0.001)) + 1  # deposits beyond a full bucket change nothing
+        for _ in range(min(wish.first_tries - account.counted, full)):
             budget = budget.deposit()
-        granted, budget = budget.withdraw()
-        self._memory.budgets[wish.account] = budget
-        self._memory.counted[wish.account] = max(wish.first_tries, self._memory.counted.get(wish.account, 0))
+        granted, account.budget = budget.withdraw()
+        account.counted = max(wish.first_tries, account.counted)
         granted = granted or wish.refused_at == wish.first_tries
-        self._memory.answered[wish.id] = granted
-        while len(self._memory.answered) > ANSWERS_KEPT:
-            self._memory.answered.popitem(last=False)
+        account.answered[wish.id] = granted
+        while len(account.answered) > ANSWERS_KEPT:
+            account.answered.popitem(last=False)
         return granted

@@ -12,6 +12,7 @@ from scorewise_actors.browser.errors import BrowserLayerError
 from scorewise_actors.browser.failures import diagnose
 from scorewise_actors.errors import HandlerRaisedBaseException, HandlerTimeout, HttpStatusError
 from scorewise_actors.frontier import LEASE_SECONDS
+from scorewise_actors.handlers import call_handler
 from scorewise_actors.job import ScrapeContext
 from scorewise_actors.messages import Failed, Lease, Outcome, Renew, Returned, Scraped, Swap
 from scorewise_actors.plan import BrowserCell, JobPlan
@@ -111,7 +112,7 @@ class ScrapeActor(AsyncActor):
 
     async def _run_handler(self, context: ScrapeContext) -> BaseException | None:
         limit = self._plan.config.request_handler_timeout
-        task = self.spawn(self._call_handler(context))
+        task = self.spawn(call_handler(self._plan.handler, context))
         try:
             await asyncio.wait({task}, timeout=limit)
             if not task.done():
@@ -128,13 +129,6 @@ class ScrapeActor(AsyncActor):
         if isinstance(raised, (Killed, ActorExit)):
             raise raised
         return raised
-
-    async def _call_handler(self, context: ScrapeContext) -> None:
-        returned = await self._plan.handler(context)
-        if isinstance(returned, dict | list):
-            await context.push_data(returned)
-        elif returned is not None:
-            raise TypeError(f"the handler returned a {type(returned).__name__}; return a dict, a list of dicts or None")
 
     async def _judge(self, lease: Lease, error: BaseException) -> Outcome:
         """What an exception that came out of the handler means: the machinery's fault, or the item's."""
@@ -168,7 +162,8 @@ class ScrapeActor(AsyncActor):
         assert browser is not None, "a scraper is started after its browser"
         if browser is self._browser:
             return
-        slot = await browser.new_page_slot()
+        before = self._slot if self._browser is not None and not self._browser.gone.is_set else None
+        slot = await browser.new_page_slot(await before.session() if before is not None else None)
         await self._leave()
         self._slot, self._browser = slot, browser
         self._cell.slots_in_use[browser] = self._cell.slots_in_use.get(browser, 0) + 1

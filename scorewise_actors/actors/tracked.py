@@ -4,6 +4,7 @@ from typing import Any
 
 from scorewise_actors.correlation import Tracked, correlation
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
+from scorewise_actors.resilience_messages import Ping
 from supervisors.thread_actor import ThreadActor
 
 
@@ -18,6 +19,8 @@ class TrackedActor(ThreadActor):
 
     def on_receive(self, message: Any) -> Any:
         match message:
+            case Tracked(Ping()):
+                return True
             case Tracked(inner, None):
                 return self.handle(inner)
             case Tracked(inner, given):

@@ -68,3 +68,7 @@ class BrowserNotFound(BrowserLayerError):  # noqa: N818 - reads as a fact, like 
         places = "\n".join(f"  - {place}" for place in self.looked_at)
         commands = "\n".join(f"  $ {command}" for command in self.remedies)
         return f"no Chromium or Chrome was found. Looked at:\n{places}\nOne of these mends it:\n{commands}"
+
+
+class DidNotStart(BrowserLayerError):  # noqa: N818 - reads as a fact, like the others
+    """A browser or driver that is there does not start. The text names it and says why, as far as it told."""

@@ -15,14 +15,12 @@ import attrs
 
 from scorewise_actors.checkpoints.errors import CheckpointNotSerializable, CheckpointOpInvalid, CheckpointTooNew
 from scorewise_actors.checkpoints.frames import BadFile, Frame, FrameDecoder, Header, parse_header
-from scorewise_actors.checkpoints.generation import file_name
 from scorewise_actors.checkpoints.keys import KeyRing
 from scorewise_actors.checkpoints.ops import State, lowered_snapshot
 from scorewise_actors.checkpoints.recovery import payload_lines, survey, whole_checkpoints
-from scorewise_actors.checkpoints.snapshot_id import SnapshotId
+from scorewise_actors.checkpoints.snapshot_id import SnapshotId, folder_tail
 from scorewise_actors.checkpoints.values import decode, dumps, lower
 
-SUFFIX = ".snap"
 SCHEMA = "1.0.0"
 """Version of what stands in a snapshot. A higher first number is an error for an older library."""
 MAX_METADATA = 64 * 1024
@@ -99,24 +97,27 @@ def draft(data: object, metadata: object = None) -> Draft:
 class SnapshotFile:
     """One file whose digests are right. Everything that reads on raises BadFile for what only the key can tell."""
 
+    id: SnapshotId
     header: Header
     frames: list[Frame]
-    directory: Path
+    path: Path
     size: int
 
     @classmethod
-    def of(cls, directory: Path, number: int, data: bytes, folder_of: Callable[[str], Path]) -> "SnapshotFile":
-        """What stands in file ``number`` of ``directory``; ``folder_of`` tells where a job belongs.
+    def of(cls, path: Path, wanted: SnapshotId, data: bytes, folder_of: Callable[[str], Path]) -> "SnapshotFile":
+        """What stands in the file of ``wanted``; ``folder_of`` tells where a job belongs.
 
         Raises BadFile for damage, CheckpointTooNew.
         """
-        header, line = parse_header(data, file_name(number, SUFFIX))
-        if folder_of(header.job) != directory:
+        header, line = parse_header(data, path.name)
+        if folder_of(header.job) != path.parent:
             raise BadFile(0, f"the file belongs to job {header.job!r}")
-        contents = survey(header.job, number, data, SUFFIX)
+        if SnapshotId.of(folder_tail(path.parent), header.salt, header.generation) != wanted:
+            raise BadFile(0, f"the file is checkpoint {header.generation} under another name")
+        contents = survey(header.job, header.generation, data, wanted.suffix)
         if len(contents.checkpoints) != 1 or contents.end != len(data):
             raise BadFile(contents.end, "there is more in the file than one checkpoint")
-        return cls(header, next(whole_checkpoints(data, line)), directory, len(data))
+        return cls(wanted, header, next(whole_checkpoints(data, line)), path, len(data))
 
     @staticmethod
     def lines(content: Draft) -> tuple[str, list[bytes]]:
@@ -147,7 +148,7 @@ class SnapshotFile:
         return Snapshot(info, state.root)
 
     def _decoder(self, keys: KeyRing | None) -> FrameDecoder:
-        return FrameDecoder(self.header, str(self.directory / file_name(self.header.generation, SUFFIX)), keys)
+        return FrameDecoder(self.header, str(self.path), keys)
 
     def _info(self, line: bytes) -> SnapshotInfo:
         try:
@@ -157,9 +158,9 @@ class SnapshotFile:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadFile(self.frames[0].start, f"it does not begin as a snapshot does: {error!r}") from error
         if newest > int(SCHEMA.partition(".")[0]):
-            raise CheckpointTooNew(file_name(self.header.generation, SUFFIX), newest, 1)
+            raise CheckpointTooNew(self.path.name, newest, 1)
         return SnapshotInfo(
-            id=str(SnapshotId.of(folder_tail(self.directory), self.header.salt, self.header.generation)),
+            id=str(self.id),
             job_id=self.header.job,
             sequence_number=self.header.generation,
             time_ms=self.frames[0].time_ms,
@@ -171,35 +172,21 @@ class SnapshotFile:
         )
 
 
-def damaged(job_id: str, directory: Path, number: int, data: bytes, problem: str) -> SnapshotInfo:
+def damaged(job_id: str, wanted: SnapshotId, data: bytes, problem: str) -> SnapshotInfo:
     """What can be said of a corrupted file; its job is ``job_id`` unless the header tells."""
-    salt, time_ms = "00" * 4, 0
+    time_ms = 0
     with contextlib.suppress(BadFile, CheckpointTooNew):  # the header is intact, most of the time
-        header, _ = parse_header(data, "")
-        salt, time_ms, job_id = header.salt, header.created, header.job
+        header, _ = parse_header(data, wanted.file)
+        time_ms, job_id = header.created, header.job
     return SnapshotInfo(
-        id=str(SnapshotId.of(folder_tail(directory), salt, number)),
+        id=str(wanted),
         job_id=job_id,
-        sequence_number=number,
+        sequence_number=wanted.sequence,
         time_ms=time_ms,
         status=SnapshotStatus.CORRUPTED,
         size=len(data),
         problem=problem,
     )
-
-
-def is_snapshot(wanted: SnapshotId, data: bytes) -> bool:
-    """Whether these bytes are the wanted snapshot; a file whose header cannot be read may be."""
-    try:
-        header, _ = parse_header(data, "")
-    except (BadFile, CheckpointTooNew):
-        return True
-    return SnapshotId.of(wanted.job, header.salt, wanted.sequence) == wanted
-
-
-def folder_tail(directory: Path) -> str:
-    """The 12 hex digits at the end of a folder's name."""
-    return directory.name[-12:]
 
 
 def checksum_of(lines: Iterable[bytes]) -> str:

@@ -18,23 +18,24 @@ from pathlib import Path
 import attrs
 
 from scorewise_actors.checkpoints.disk import DISK, Disk
-from scorewise_actors.checkpoints.errors import CheckpointCorrupted, CheckpointLocked, CheckpointStorageError
+from scorewise_actors.checkpoints.errors import (
+    CheckpointCorrupted,
+    CheckpointLocked,
+    CheckpointStorageError,
+)
 from scorewise_actors.checkpoints.frames import CIPHER, BadFile, Header
 from scorewise_actors.checkpoints.generation import TEMPORARY, GenerationFile, Growth, file_name, generations
 from scorewise_actors.checkpoints.keys import KeyRing
 from scorewise_actors.checkpoints.lock import JobLock
 from scorewise_actors.checkpoints.snapshot_file import (
-    SUFFIX,
     Draft,
     Snapshot,
     SnapshotFile,
     SnapshotInfo,
     SnapshotStatus,
     damaged,
-    folder_tail,
-    is_snapshot,
 )
-from scorewise_actors.checkpoints.snapshot_id import SnapshotId
+from scorewise_actors.checkpoints.snapshot_id import SnapshotId, folder_tail
 from scorewise_actors.checkpoints.store import CheckpointStore
 from scorewise_actors.checkpoints.values import decode, dumps
 
@@ -82,8 +83,11 @@ class SnapshotStore:
         """The folder with one folder per job."""
         return self._folders.path
 
-    def create(self, job_id: str, content: Draft, *, now_ms: int) -> SnapshotInfo:
+    def create(self, job_id: str, content: Draft, *, now_ms: int, token: bytes | None = None) -> SnapshotInfo:
         """Writes a snapshot, durable on return, and removes the oldest beyond the number to keep.
+
+        ``token`` is 16 random bytes that name this very write: when the newest snapshot has been written with it,
+        nothing is written again. For callers that did not hear the answer.
 
         When it raises, what was there before is as it was: CheckpointStorageError (the disk refused),
         CheckpointLocked (another process wrote the job for too long), CheckpointCorrupted (what was read back is not
@@ -95,9 +99,24 @@ class SnapshotStore:
             number = max(_numbers(directory), default=0) + 1
             if number == 1:
                 self._disk.sync_directory(directory.parent)
+            salt = token or os.urandom(16)
+            again = SnapshotId.of(folder_tail(directory), salt.hex(), max(1, number - 1))
+            if (directory / again.file).exists():
+                self._disk.sync_directory(directory)  # whoever wrote it may have ended before
+                return next(self.entries(job_id, 1))
             for leftover in directory.glob(f"*{TEMPORARY}"):
                 self._disk.unlink(leftover)
-            info = self._write(job_id, directory, number, content, now_ms)
+            header = Header(
+                job=job_id,
+                generation=number,
+                base=number,
+                prev="",
+                created=now_ms,
+                cipher=CIPHER if self._keys is not None else None,
+                key=self._keys.primary.id if self._keys is not None else None,
+                salt=salt.hex(),
+            )
+            info = self._write(directory, header, content)
             self._prune(directory)
         return info
 
@@ -107,20 +126,15 @@ class SnapshotStore:
         Raises CheckpointCorrupted when it is there and damaged, CheckpointKeyMismatch, CheckpointTooNew,
         CheckpointUndecodable, CheckpointStorageError.
         """
-        wanted = SnapshotId.parse(snapshot_id)
-        directory = self._directory_of(wanted)
-        if wanted is None or directory is None:
-            return None
-        data = self._read(directory, wanted.sequence)
-        if data is None or not is_snapshot(wanted, data):
+        path, wanted = self._place_of(snapshot_id)
+        data = self._read(path) if path is not None else None
+        if path is None or wanted is None or data is None:
             return None
         try:
-            found = SnapshotFile.of(directory, wanted.sequence, data, self._folders.directory)
-            return found.snapshot(self._keys)
+            return SnapshotFile.of(path, wanted, data, self._folders.directory).snapshot(self._keys)
         except BadFile as bad:
-            job = damaged(directory.name, directory, wanted.sequence, data, bad.reason).job_id
-            file = str(directory / file_name(wanted.sequence, SUFFIX))
-            raise CheckpointCorrupted(job, file, bad.offset, bad.reason, remedy=_OLDER) from bad
+            job = damaged(path.parent.name, wanted, data, bad.reason).job_id
+            raise CheckpointCorrupted(job, str(path), bad.offset, bad.reason, remedy=_OLDER) from bad
 
     def entries(self, job_id: str, limit: int | None = None) -> Iterator[SnapshotInfo]:
         """What there is of a job, newest first, until ``limit`` intact ones are found; corrupted ones come along.
@@ -131,16 +145,17 @@ class SnapshotStore:
             raise ValueError(f"limit: expected at least 0 or None, got {limit}")
         directory = self._folders.directory(job_id)
         intact = 0
-        for number in self._listed(directory):
+        for wanted in self._listed(directory):
             if limit is not None and intact >= limit:
                 return
-            data = self._read(directory, number)
+            path = directory / wanted.file
+            data = self._read(path)
             if data is None:  # removed meanwhile
                 continue
             try:
-                info = SnapshotFile.of(directory, number, data, self._folders.directory).info(self._keys)
+                info = SnapshotFile.of(path, wanted, data, self._folders.directory).info(self._keys)
             except BadFile as bad:
-                found = damaged(job_id, directory, number, data, f"at byte {bad.offset}: {bad.reason}")
+                found = damaged(job_id, wanted, data, f"at byte {bad.offset}: {bad.reason}")
                 yield attrs.evolve(found, job_id=job_id)
                 continue
             if intact >= self._retention:
@@ -162,19 +177,18 @@ class SnapshotStore:
 
         Raises CheckpointLocked, CheckpointStorageError.
         """
-        wanted = SnapshotId.parse(snapshot_id)
-        directory = self._directory_of(wanted)
-        if wanted is None or directory is None:
+        path, wanted = self._place_of(snapshot_id)
+        if path is None or wanted is None:
             return False
+        directory = path.parent
         with self._writing(directory.name, "delete a checkpoint in", directory):
-            data = self._read(directory, wanted.sequence)
-            if data is None or not is_snapshot(wanted, data):
+            if not path.exists():
                 return False
             if wanted.sequence == max(_numbers(directory)):
                 marker = directory / file_name(wanted.sequence, GONE)
                 self._disk.close(self._disk.open(marker, os.O_WRONLY | os.O_CREAT))
                 self._disk.sync_directory(directory)
-            self._disk.unlink(directory / file_name(wanted.sequence, SUFFIX))
+            self._disk.unlink(path)
             self._disk.sync_directory(directory)
         return True
 
@@ -182,30 +196,22 @@ class SnapshotStore:
         """Forgets all snapshots of a job; False when it had none. As CheckpointStore.purge."""
         return self._folders.purge(job_id)
 
-    def _write(self, job_id: str, directory: Path, number: int, content: Draft, now_ms: int) -> SnapshotInfo:
-        keys = self._keys
-        header = Header(
-            job=job_id,
-            generation=number,
-            base=number,
-            prev="",
-            created=now_ms,
-            cipher=CIPHER if keys is not None else None,
-            key=keys.primary.id if keys is not None else None,
-        )
+    def _write(self, directory: Path, header: Header, content: Draft) -> SnapshotInfo:
+        number, now_ms = header.generation, header.created
+        mine = SnapshotId.of(folder_tail(directory), header.salt, number)
+        path = directory / mine.file
         checksum, lines = SnapshotFile.lines(content)
-        path = directory / file_name(number, SUFFIX)
-        file = GenerationFile(directory, header, keys, self._disk, compress=self._compress, suffix=SUFFIX)
+        file = GenerationFile(directory, header, self._keys, self._disk, compress=self._compress, suffix=mine.suffix)
         try:
             file.prepare(lines, number, now_ms, Growth())
             file.publish()
             if self._verify:
-                SnapshotFile.of(directory, number, self._disk.read(path), self._folders.directory)
+                SnapshotFile.of(path, mine, self._disk.read(path), self._folders.directory)
         except BadFile as bad:
             self._discard(path)
             reason = f"read back, it is not what was written: {bad.reason}"
             raise CheckpointCorrupted(
-                job_id, str(path), bad.offset, reason, remedy="check the disk, then try again"
+                header.job, str(path), bad.offset, reason, remedy="check the disk, then try again"
             ) from bad
         except BaseException:
             self._discard(path)
@@ -213,8 +219,8 @@ class SnapshotStore:
         finally:
             file.close()
         return SnapshotInfo(
-            id=str(SnapshotId.of(folder_tail(directory), header.salt, number)),
-            job_id=job_id,
+            id=str(mine),
+            job_id=header.job,
             sequence_number=number,
             time_ms=now_ms,
             status=SnapshotStatus.ACTIVE,
@@ -231,8 +237,8 @@ class SnapshotStore:
 
     def _prune(self, directory: Path) -> None:
         with contextlib.suppress(OSError):  # what stays is removed the next time
-            for number in generations(directory, SUFFIX)[self._retention :]:
-                self._disk.unlink(directory / file_name(number, SUFFIX))
+            for old in _snapshots(directory)[self._retention :]:
+                self._disk.unlink(directory / old.file)
             for number in generations(directory, GONE):  # a newer number is there now
                 self._disk.unlink(directory / file_name(number, GONE))
 
@@ -258,19 +264,21 @@ class SnapshotStore:
                     raise
             time.sleep(_LOCK_PAUSE)
 
-    def _directory_of(self, wanted: SnapshotId | None) -> Path | None:
-        return next(self.path.glob(f"*-{wanted.job}"), None) if wanted is not None else None
+    def _place_of(self, snapshot_id: str) -> tuple[Path | None, SnapshotId | None]:
+        """Where the file of an id is, if it is there; no path for an id that cannot be one of this store's."""
+        wanted = SnapshotId.parse(snapshot_id)
+        directory = next(self.path.glob(f"*-{wanted.job}"), None) if wanted is not None else None
+        return (directory / wanted.file if directory is not None and wanted is not None else None), wanted
 
-    def _listed(self, directory: Path) -> list[int]:
+    def _listed(self, directory: Path) -> list[SnapshotId]:
         try:
-            return generations(directory, SUFFIX)
+            return _snapshots(directory)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise CheckpointStorageError(error.errno or 0, str(directory), "list") from error
 
-    def _read(self, directory: Path, number: int) -> bytes | None:
-        path = directory / file_name(number, SUFFIX)
+    def _read(self, path: Path) -> bytes | None:
         try:
             return self._disk.read(path)
         except FileNotFoundError:
@@ -279,5 +287,12 @@ class SnapshotStore:
             raise CheckpointStorageError(error.errno or 0, str(path), "read") from error
 
 
+def _snapshots(directory: Path) -> list[SnapshotId]:
+    """What there is in a folder, newest first; raises OSError."""
+    found = (SnapshotId.of_file(path) for path in directory.iterdir())
+    return sorted(filter(None, found), key=lambda one: one.sequence, reverse=True)
+
+
 def _numbers(directory: Path) -> list[int]:
-    return generations(directory, SUFFIX) + generations(directory, GONE)
+    """All numbers that were given out, as far as the folder tells."""
+    return [one.sequence for one in _snapshots(directory)] + generations(directory, GONE)

@@ -1,47 +1,47 @@
-"""The command line ``scorewise``: one module per command, besides what they share."""
+"""The command line ``scorewise``. Light: what takes its time to import comes when Ctrl-C is in good hands."""
 
-import argparse
-import importlib.metadata
-import io
-import sys
-from collections.abc import Sequence
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
-from scorewise_actors.cli import demo, doctor, jobs, logs, resume, run
-from scorewise_actors.cli.exits import guarded, table
-from scorewise_actors.cli.progress import PlainDisplay
 from scorewise_actors.errors import ExitCode
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (default: ``sys.argv``) and return its exit code, an ``ExitCode``. The main thread only."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
+    with _leaving_at_once():
+        from scorewise_actors.cli import command_line  # noqa: PLC0415 - half a second of imports
     try:
-        arguments = parser().parse_args(argv)
-    except SystemExit as end:  # argparse has said why
-        return int(end.code or 0)
-    return guarded(_execute, arguments)
+        return command_line.carry_out(argv)
+    except KeyboardInterrupt:  # before or after a command; what comes within is told by it
+        return _interrupted()
 
 
-def _execute(arguments: argparse.Namespace) -> ExitCode:
-    logs.configure(arguments, PlainDisplay())
-    code: ExitCode = arguments.execute(arguments)
-    return code
+@contextlib.contextmanager
+def _leaving_at_once() -> Iterator[None]:
+    """Nothing has begun: a signal ends the process there and then, as an exception could come out of any import as
+    another one, or be lost in it. A program's own handlers, and signals that are ignored (nohup), stay as they are.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
-    top = argparse.ArgumentParser(
-        prog="scorewise",
-        description="Browser scraping that survives crashed browsers, killed drivers, full disks and kill -9.",
-        epilog=f"exit codes:\n{table()}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument(
-        "--version", action="version", version=f"scorewise {importlib.metadata.version('scorewise-actors')}"
-    )
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (run, resume, jobs, demo, doctor):
-        command.add_to(commands)
-    return top
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    os._exit(_interrupted())
+
+
+def _interrupted() -> int:
+    with contextlib.suppress(OSError):
+        os.write(2, b"scorewise: interrupted\n")
+    return ExitCode.INTERRUPTED

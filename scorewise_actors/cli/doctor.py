@@ -18,6 +18,7 @@ from scorewise_actors.browser.executables import Finding, find_executable, inspe
 from scorewise_actors.checkpoints import CheckpointError, load_keys
 from scorewise_actors.checkpoints.keys import KEY_VARIABLE, key_file
 from scorewise_actors.cli.arguments import add_output_options, add_storage_option
+from scorewise_actors.cli.key_source import key_exists, key_source
 from scorewise_actors.cli.report import put
 from scorewise_actors.errors import ExitCode
 
@@ -87,12 +88,11 @@ def inspect_storage(storage: Path) -> Finding:
 
 def inspect_key(storage: Path) -> Finding:
     """Whether there is a key, or one can be created. None is created here."""
-    file = key_file()
-    source = KEY_VARIABLE if os.environ.get(KEY_VARIABLE) else str(file)
-    if source != KEY_VARIABLE and not file.exists():
-        return Finding("key", True, f"{file} (will be created on first use)")
+    source = key_source()
+    if not key_exists():
+        return Finding("key", True, f"{source} (will be created on first use)")
     try:
         keys = load_keys(None, storage)
     except CheckpointError as error:
-        return Finding("key", False, str(error), f"set {KEY_VARIABLE} to base64 of 32 bytes, or mend {file}")
+        return Finding("key", False, str(error), f"set {KEY_VARIABLE} to base64 of 32 bytes, or mend {key_file()}")
     return Finding("key", True, f"{source}, key id {keys.primary.id}")

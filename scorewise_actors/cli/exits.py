@@ -13,18 +13,20 @@ from scorewise_actors.browser.errors import BrowserNotFound
 from scorewise_actors.checkpoints import CheckpointError, CheckpointLocked
 from scorewise_actors.cli.interrupt import Interrupted
 from scorewise_actors.cli.progress import PlainDisplay
-from scorewise_actors.cli.report import put
-from scorewise_actors.errors import ConfigurationError, ExitCode, JobFailedError
+from scorewise_actors.cli.report import StdoutError, flush, put
+from scorewise_actors.errors import CannotStartError, ConfigurationError, ExitCode, JobFailedError
 from scorewise_actors.export import ResultsFileError, ResultsFileLocked
 
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (KeyboardInterrupt, ExitCode.INTERRUPTED),
     (ConfigurationError, ExitCode.USAGE),
     (BrowserNotFound, ExitCode.ENVIRONMENT),
+    (CannotStartError, ExitCode.ENVIRONMENT),
     (CheckpointLocked, ExitCode.LOCKED),
     (ResultsFileLocked, ExitCode.LOCKED),
     (CheckpointError, ExitCode.STORAGE),
     (ResultsFileError, ExitCode.STORAGE),
+    (StdoutError, ExitCode.STORAGE),
     (JobFailedError, ExitCode.FAILED),
 )
 """The first that fits counts."""
@@ -62,11 +64,21 @@ def guarded(execute: Callable[[Namespace], ExitCode], arguments: Namespace) -> i
         if arguments.verbose and not isinstance(error, KeyboardInterrupt):
             traceback.print_exc()
         PlainDisplay().say(f"scorewise: {sentence(error)}")
-        if arguments.json:
+        if arguments.json and not isinstance(error, StdoutError):
             put(json.dumps({"error": sentence(error), "exit_code": int(code)}))
         if isinstance(error, Interrupted) and error.stuck:
             os._exit(code)  # some thread does not end, and waiting for it is what the user has forbidden
     return int(code)
+
+
+def settled(code: int) -> int:
+    """The exit code of a command that has ended with ``code``, once all that it printed has been taken."""
+    try:
+        flush()
+    except StdoutError as error:
+        PlainDisplay().say(f"scorewise: {sentence(error)}")
+        return int(exit_code(error))
+    return code
 
 
 def table() -> str:

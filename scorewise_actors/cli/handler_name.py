@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
 import traceback
@@ -10,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from scorewise_actors.errors import ConfigurationError
-from scorewise_actors.handlers import check_handler
+from scorewise_actors.handlers import check_handler, is_async
 from scorewise_actors.job import Handler
 
 
@@ -26,7 +25,7 @@ def load_handler(name: str, folder: Path | None = None) -> Handler:
     found: object = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            offers = [key for key, value in vars(module).items() if inspect.iscoroutinefunction(value)]
+            offers = [key for key, value in vars(module).items() if is_async(value)]
             there = f"its async functions are {', '.join(sorted(offers))}" if offers else "it has no async function"
             raise ConfigurationError(f"handler {name!r}: {module_name} has no {attribute!r}; {there}")
         found = getattr(found, part)

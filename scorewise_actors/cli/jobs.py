@@ -18,6 +18,7 @@ from scorewise_actors.checkpoints import (
     load_keys,
 )
 from scorewise_actors.cli.arguments import add_output_options, add_storage_option
+from scorewise_actors.cli.key_source import key_exists
 from scorewise_actors.cli.report import put
 from scorewise_actors.errors import ExitCode
 
@@ -90,10 +91,14 @@ def _row(plain: CheckpointStore, info: JobInfo) -> JobRow:
 
 
 def _state(plain: CheckpointStore, job_id: str) -> dict[str, Any]:
-    """The journal's state; keys are looked for only if it is sealed, as that may create the key file."""
+    """The journal's state; keys are looked for only if it is sealed, and only where there are some: looking at a job
+    never makes a key.
+    """
     try:
         return plain.read(job_id)[0]
     except CheckpointKeyMismatch:
+        if not key_exists():
+            raise
         return CheckpointStore(plain.path, load_keys(None, plain.path), writable=False).read(job_id)[0]
 
 

@@ -1,24 +1,61 @@
 """The end of a run, told to people and to machines."""
 
+import contextlib
+import errno
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from scorewise_actors.cli.progress import counted, duration
-from scorewise_actors.errors import ExitCode
+from scorewise_actors.errors import ExitCode, ScorewiseError
 from scorewise_actors.job import JobReport
 
 _LISTED = 20
 """Dead letters that are told to people; ``--json`` has them all."""
 
 
+class StdoutError(ScorewiseError):
+    """What was to be printed could not be: the device is full."""
+
+    def __init__(self, number: int) -> None:
+        name = errno.errorcode.get(number, str(number))
+        super().__init__(
+            f"stdout cannot be written: {os.strerror(number)} ({name}); only what was to be printed is lost, "
+            "'scorewise jobs' tells how each job stands"
+        )
+
+
 def put(text: str) -> None:
-    """Print to stdout, at once. A reader that has gone away (``| head``) changes nothing, not even the exit code."""
+    """Print to stdout, at once. A reader that has gone away (``| head``) changes nothing, not even the exit code.
+
+    Raises ``StdoutError``.
+    """
+    _printed(lambda: print(text, flush=True))
+
+
+def flush() -> None:
+    """What others have printed is on its way as well. Raises ``StdoutError``."""
+    if sys.stdout is not None:
+        _printed(sys.stdout.flush)
+
+
+def _printed(work: Callable[[], object]) -> None:
     try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        work()
+    except OSError as error:
+        _drop_the_rest()
+        if not isinstance(error, BrokenPipeError):
+            raise StdoutError(error.errno or 0) from error
+
+
+def _drop_the_rest() -> None:
+    """Python flushes once more at its end, and would say on stderr that it cannot."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError):  # a stream without a descriptor
+        os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
 
 
 def report_text(report: JobReport, out: str | None, resume: str | None = None) -> str:

@@ -22,6 +22,7 @@ from scorewise_actors.cli.arguments import (
 )
 from scorewise_actors.cli.handler_name import load_handler, short
 from scorewise_actors.cli.interrupt import Interrupts
+from scorewise_actors.cli.key_source import key_exists
 from scorewise_actors.cli.live import open_display
 from scorewise_actors.cli.memo import Memo
 from scorewise_actors.cli.progress import PlainDisplay
@@ -89,12 +90,14 @@ def perform(
     job_id: str, memo: Memo, handler: Handler, requests: list[Request], arguments: Namespace, *, purge: bool = False
 ) -> ExitCode:
     """Run a job as its memo says, print the report, and answer with the exit code."""
+    _check_key(job_id, arguments.storage)
     system = ActorSystem(system_config(arguments.storage, memo.options))
     directory = system.store.directory(job_id)
     owner = lock_owner(directory)
     if owner is not None:
         raise CheckpointLocked(job_id, str(owner))
-    find_executable(system.config.browser.executable)
+    if purge or not system.store.exists(job_id):  # otherwise it may be complete, and need none
+        find_executable(system.config.browser.executable)
     command = resume_command(job_id, arguments.storage)
 
     def remember(*, fed: bool) -> None:
@@ -140,6 +143,16 @@ def tell(ended: Ended, out: str, command: str | None, arguments: Namespace) -> E
     if ended.export_error is not None:
         PlainDisplay().say(f"scorewise: {ended.export_error}")
     return code
+
+
+def _check_key(job_id: str, storage: str) -> None:
+    """A job that is there and sealed is not opened by a key that is about to be made. Raises
+    ``CheckpointKeyMismatch``, which names the key that is wanted.
+    """
+    if not key_exists() and Path(storage).is_dir():
+        plain = CheckpointStore(storage, None, writable=False)
+        if plain.exists(job_id):
+            plain.read(job_id)
 
 
 def _next_command(ended: Ended, memo: Memo, command: str) -> str | None:

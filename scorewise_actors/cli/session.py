@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from scorewise_actors.browser.errors import BrowserNotFound
 from scorewise_actors.checkpoints import CheckpointError
 from scorewise_actors.cli.interrupt import Interrupted, Interrupts, in_background
 from scorewise_actors.cli.logs import log_restarts
 from scorewise_actors.cli.progress import Display, Pace, Snapshot
 from scorewise_actors.cli.tree_state import tree_state
+from scorewise_actors.errors import CannotStartError
 from scorewise_actors.export import ResultsFile, ResultsFileError
 from scorewise_actors.handle import JobHandle
 from scorewise_actors.job import Handler, JobReport, Request
@@ -27,6 +29,8 @@ _EXPORT_AGAIN = 5.0
 _STOP_GRACE = 10.0
 """Beyond ``drain_timeout``: until a tree that is being stopped is killed."""
 _FEEDER_ENDS = 5.0
+_NO_BROWSER = (BrowserNotFound, CannotStartError)
+"""A job that was complete and gets new items asks for one only then."""
 
 
 def _nothing(_handle: JobHandle) -> None:
@@ -111,7 +115,8 @@ class _Watch:
         self._export(self._session.results.finish)
         feeder.join(_FEEDER_ENDS)
         # a job that ended for a reason of its own has that in its report; this one was stopped because feeding failed
-        if self._feeder_error is not None and report.verdict.outcome == "interrupted" and not self._interrupts.count:
+        stopped = report.verdict.outcome == "interrupted" and not self._interrupts.count
+        if self._feeder_error is not None and (stopped or isinstance(self._feeder_error, _NO_BROWSER)):
             raise self._feeder_error
         return Ended(report, self._export_error, self._fed)
 

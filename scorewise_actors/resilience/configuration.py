@@ -3,27 +3,21 @@
 Every field has a default that works at once. Errors are ``ConfigurationError`` and name field, value and range.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from policies.validation import is_number
+from policies import validation
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.resilience import logs
 
-_Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+_flag = validation.instance_of(bool, error=ConfigurationError)
 
 
-def _flag(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} must be true or false, got {value!r}")
-
-
-def _within(low: float, high: float, unit: str, *, whole: bool = False) -> _Validator:
+def _within(low: float, high: float, unit: str, *, whole: bool = False) -> validation.Validator:
     def check(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        fits = is_number(value, low, high) and (isinstance(value, int) or not whole)
+        fits = validation.is_number(value, low, high) and (isinstance(value, int) or not whole)
         if not fits:
             kind = "whole number" if whole else "number"
             raise ConfigurationError(
@@ -50,14 +44,8 @@ def _folder(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> 
         raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} must be a folder's path, got {value!r}")
 
 
-def _a(kind: type) -> _Validator:
-    def check(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if not isinstance(value, kind):
-            raise ConfigurationError(
-                f"{type(instance).__name__}.{attribute.name} must be a {kind.__name__}, got {value!r}"
-            )
-
-    return check
+def _a(kind: type) -> validation.Validator:
+    return validation.instance_of(kind, error=ConfigurationError)
 
 
 @attrs.define(kw_only=True)
@@ -146,7 +134,7 @@ class LoggingConfiguration:
 class ResilienceConfiguration:
     """All parts together: ``ResilienceConfiguration()`` works at once.
 
-    ``ResilienceConfiguration.load`` (see ``sources``) reads a TOML file and the environment.
+    ``sources.load`` reads a TOML file and the environment, ``presets`` has two to begin with.
     """
 
     checkpoint: CheckpointConfiguration = attrs.field(

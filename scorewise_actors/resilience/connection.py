@@ -18,7 +18,9 @@ from scorewise_actors import tree
 from scorewise_actors.correlation import Tracked, correlation_id
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
+from scorewise_actors.resilience.logs import log_event
 from scorewise_actors.resilience_memory import ResilienceMemory
+from scorewise_actors.resilience_messages import Ping
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor, restart_child, start_child
 from supervisors.transitions import SupervisorError
@@ -44,6 +46,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.events = EventHub()
+        self.events.subscribe(log_event)
         self.memory = ResilienceMemory()
 
     def running(self) -> Runtime | None:
@@ -63,6 +66,9 @@ class Connection:
     async def leave(self) -> None:
         """A manager was closed."""
 
+    async def stop_job(self, job_id: str, reason: str) -> None:
+        """Stop a job that runs in this tree, if there is one; its pages in hand may finish."""
+
     # ------------------------------------------------------------------------------------------------- talking
 
     async def call(
@@ -74,7 +80,7 @@ class Connection:
         deadline: float | None = CALL_DEADLINE,
         spec: "ChildSpec | None" = None,
     ) -> Any:
-        """The answer of the actor ``role`` of the branch.
+        """The answer of the actor ``role`` of the branch; a whole path names another one of the tree.
 
         ``spec``: start that child of the branch if there is none. Raises ``error`` when there is no answer within
         ``deadline`` seconds (code ``ACTOR_TIMEOUT``; None waits for ever) or the actor's code fails
@@ -101,8 +107,20 @@ class Connection:
         except Exception as failure:
             raise error.because(f"{self.path}/{role} failed: {failure!r}", "ACTOR_FAILED", actor=role) from failure
 
+    async def call_patiently(self, role: str, message: Any, *, error: type[ResilienceException]) -> Any:
+        """``call`` for an answer that may take long although the actor is well: it is asked every now and then whether
+        it is there, and the call fails only when it is not.
+        """
+        waiting = asyncio.ensure_future(self.call(role, message, error=error, deadline=None))
+        try:
+            while not (await asyncio.wait({waiting}, timeout=CALL_DEADLINE))[0]:
+                await self.call(role, Ping(), error=error)
+            return await waiting
+        finally:
+            waiting.cancel()
+
     async def _answer(self, runtime: Runtime, role: str, tracked: Tracked, spec: "ChildSpec | None") -> Any:
-        ref = runtime.ref(f"{self.path}/{role}")
+        ref = runtime.ref(role if "/" in role else f"{self.path}/{role}")
         while True:
             if runtime.ended.done():
                 raise TreeUnavailableError.because(f"the tree of {self.path} has ended: {runtime.ended.get(timeout=0)}")
@@ -209,9 +227,10 @@ class PrivateTree(Connection):
 class SystemTree(Connection):
     """The branch in the tree of an ``ActorSystem``; it starts and ends with the system, what it knows does not."""
 
-    def __init__(self, runtime: Callable[[], Runtime | None]) -> None:
+    def __init__(self, runtime: Callable[[], Runtime | None], stop_job: Callable[[str, str], None]) -> None:
         super().__init__()
         self._of_system = runtime
+        self._stop_job = stop_job
         self.path = f"{SYSTEM}/{tree.RESILIENCE}"
 
     def running(self) -> Runtime | None:
@@ -222,6 +241,9 @@ class SystemTree(Connection):
         if runtime is None:
             raise TreeUnavailableError.because("the system is not running; use its managers inside of its with block")
         return runtime
+
+    async def stop_job(self, job_id: str, reason: str) -> None:
+        await asyncio.to_thread(self._stop_job, job_id, reason)
 
 
 _private_trees: "weakref.WeakSet[PrivateTree]" = weakref.WeakSet()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from loguru import logger
 
 from scorewise_actors.correlation import correlation_id
+from scorewise_actors.events import ResilienceEvent, Severity
 from scorewise_actors.redaction import redact, redact_text
 
 if TYPE_CHECKING:
@@ -76,11 +77,26 @@ def log(level: str, message: str, *, stack: str | None = None, **fields: Any) ->
     plain = redact({name: value for name, value in fields.items() if value is not None})
     plain.setdefault("correlation_id", correlation_id())
     bound = logger.bind(component="resilience", **plain)
-    # no formatting: page text may have braces in it
-    bound.opt(depth=1).log(level, "{}", f"{text}\n{kept}" if kept else text)
+    # its own module as place: loguru enables a library by the name of the module; page text may have braces in it
+    bound.log(level, "{}", f"{text}\n{kept}" if kept else text)
     number = _LEVELS[level]
     if _log.isEnabledFor(number):
         _log.log(number, "%s", text, extra={"fields": plain, "stack": kept}, stacklevel=2)
+
+
+def log_event(event: ResilienceEvent) -> None:
+    """The record of an event: errors for what is critical, warnings for what is bad, the rest for who looks closely."""
+    level = {Severity.CRITICAL: "ERROR", Severity.HIGH: "WARNING"}.get(event.severity, "DEBUG")
+    log(
+        level,
+        str(event),
+        event=event.type.value,
+        job_id=event.job_id,
+        part=event.component,
+        severity=event.severity.value,
+        correlation_id=event.correlation_id,
+        data=dict(event.data),
+    )
 
 
 class JsonFormatter(logging.Formatter):

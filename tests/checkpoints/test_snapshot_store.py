@@ -142,9 +142,10 @@ def test_a_deleted_number_is_never_given_out_again(make_snapshots, any_keys):
     assert numbers(store) == [1]
     assert store.delete(ids[0]) is True
     assert numbers(make_snapshots(any_keys)) == []
-    write(make_snapshots(any_keys), 1)
+    (third,) = write(make_snapshots(any_keys), 1)
     assert numbers(store) == [3]
-    assert sorted(path.name for path in next(store.path.iterdir()).iterdir()) == ["00000003.snap", "lock"]
+    names = sorted(path.name for path in next(store.path.iterdir()).iterdir())
+    assert names == [f"00000003.{third[14:18]}{third[19:23]}.snap", "lock"], "a file is named for its id"
 
 
 def test_a_purged_job_is_gone_and_begins_anew(make_snapshots):

@@ -4,11 +4,14 @@ import json
 import os
 import sys
 
+import pytest
+
 from scorewise_actors import ledger
 from scorewise_actors.browser.executables import find_executable
 from scorewise_actors.checkpoints import CheckpointStore, Key, KeyRing
 from scorewise_actors.cli import main
 from scorewise_actors.cli.doctor import inspect_key, inspect_storage, install
+from scorewise_actors.cli.memo import Memo
 from scorewise_actors.errors import ExitCode
 from scorewise_actors.job import DeadLetter, Request, Verdict
 
@@ -60,6 +63,30 @@ def test_a_job_that_cannot_be_read_does_not_hide_the_others(here, monkeypatch, c
     assert "plain" in told
     assert "sealed: " in told
     assert f"is encrypted with key {KEY.id}" in told
+
+
+def test_looking_at_sealed_jobs_makes_no_key(here, capsys):
+    """Without the key what can be told without it is told, and the wanted key is named."""
+    make_job(here, "plain")
+    make_job(here, "sealed", KEY)
+    assert main(["jobs", "--json"]) == ExitCode.STORAGE
+    rows = {row["job_id"]: row for row in json.loads(capsys.readouterr().out)["jobs"]}
+    assert (rows["plain"]["done"], rows["plain"]["error"]) == (1, None)
+    assert (rows["sealed"]["done"], rows["sealed"]["locked"]) == (None, False)
+    assert rows["sealed"]["bytes"] > 0
+    assert f"is encrypted with key {KEY.id} and no key was given" in rows["sealed"]["error"]
+    assert not (here / "keys").exists()
+
+
+@pytest.mark.parametrize("command", [("run", "shop:scrape", "--urls", "urls.txt"), ("resume", "shop.scrape-urls")])
+def test_going_on_with_a_sealed_job_makes_no_key(here, capsys, command):
+    """A new key could not open it, and would be in the way of the right one."""
+    make_job(here, "shop.scrape-urls", KEY)
+    store = CheckpointStore(here / "storage", None)
+    Memo("shop:scrape", str(here), str(here / "r.jsonl"), None, fed=True).write(store.directory("shop.scrape-urls"))
+    assert main(command) == ExitCode.STORAGE
+    assert f"is encrypted with key {KEY.id} and no key was given" in capsys.readouterr().err
+    assert not (here / "keys").exists()
 
 
 def test_looking_at_plain_jobs_makes_no_key(here, capsys):

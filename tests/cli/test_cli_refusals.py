@@ -1,5 +1,6 @@
 """Bad input: one clear sentence on stderr, the right exit code, no traceback."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from scorewise_actors.checkpoints import CheckpointStore, Key, KeyRing, Set
 from scorewise_actors.cli import main
 from scorewise_actors.cli.exits import exit_code, sentence, table
 from scorewise_actors.errors import ExitCode, JobFailedError
+from scorewise_actors.export import open_results
 
 KEY = Key.generate()
 OTHER = Key.generate()
@@ -82,6 +84,7 @@ CASES = {
     "key file": (key_inside_storage, RUN, ExitCode.STORAGE, "it lies inside the storage path"),
     "key": (wrong_key, RUN, ExitCode.STORAGE, f"encrypted with key {KEY.id}; given: {OTHER.id}"),
     "no key": (wrong_key, (*RUN, "--no-encryption"), ExitCode.STORAGE, "no key was given"),
+    "no storage": (None, ("resume", "x"), ExitCode.USAGE, "there is no job 'x': there is no folder"),
     "unknown job": (memo_missing, ("resume", "x"), ExitCode.USAGE, "no job 'x' in"),
     "no memo": (memo_missing, ("resume", "shop.scrape-urls"), ExitCode.USAGE, "not started by 'scorewise run'"),
     "demo kill": (None, ("demo", "--kill", "cat"), ExitCode.USAGE, "'cat' is none of browser, driver"),
@@ -125,6 +128,16 @@ def test_a_job_of_another_process_is_locked(here, monkeypatch, capsys):
         assert main(RUN) == ExitCode.LOCKED
     assert f"is being written by process {os.getpid()}" in capsys.readouterr().err
     assert (here / "shop.scrape-urls.jsonl").read_text() == '{"half'
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.csv", "r.json"])
+def test_a_results_file_that_another_job_writes_is_locked(here, capsys, name):
+    """Told before the job begins; nothing of the other's file is touched."""
+    with contextlib.closing(open_results(here / name)):
+        assert main([*RUN, "--out", name]) == ExitCode.LOCKED
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"scorewise: {here / name} is being written by another process; wait for its end or ")
+    assert not CheckpointStore(here / "storage", None).exists("shop.scrape-urls")
 
 
 def test_storage_on_a_read_only_disk_is_refused(workplace):

@@ -5,6 +5,7 @@ import csv
 import datetime as dt
 import decimal
 import enum
+import fcntl
 import json
 import math
 import pathlib
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 
 from scorewise_actors.checkpoints import encode, register
 from scorewise_actors.errors import ConfigurationError
-from scorewise_actors.export import ResultsFileError, ResultsFileLocked, open_results, plain
+from scorewise_actors.export import ResultsFileError, ResultsFileLocked, open_results
+from scorewise_actors.plain import plain
 
 
 class Colour(enum.Enum):
@@ -171,11 +173,16 @@ def test_a_full_disk_leaves_the_whole_file_as_it_was(tmp_path):
     path = tmp_path / "r.json"
     complete(path, OUTCOMES[:1])
     before = path.read_bytes()
-    results = open_results(path, replace=True)
-    with file_size_limit(5), pytest.raises(ResultsFileError):
-        results.finish(Source(OUTCOMES))
-    assert path.read_bytes() == before
+    with contextlib.closing(open_results(path, replace=True)) as results:
+        with file_size_limit(5), pytest.raises(ResultsFileError):
+            results.finish(Source(OUTCOMES))
+        assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+    with contextlib.closing(open_results(path, replace=True)) as results:
+        with file_size_limit(5), pytest.raises(ResultsFileError):
+            results.finish(Source(OUTCOMES))
+        results.finish(Source(OUTCOMES))
+    assert len(json.loads(path.read_bytes())) == 4
 
 
 def test_json_is_a_list_of_the_results(tmp_path):
@@ -200,8 +207,74 @@ def test_a_whole_file_of_somebody_else_is_not_overwritten(tmp_path, name):
     (tmp_path / name).write_bytes(b"mine")
     with pytest.raises(ConfigurationError, match="left alone"):
         open_results(tmp_path / name)
-    open_results(tmp_path / name, replace=True)
+    open_results(tmp_path / name, replace=True).close()
     assert (tmp_path / name).read_bytes() == b"mine"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.json"])
+def test_two_jobs_with_one_whole_file_are_kept_apart(tmp_path, name):
+    """The second is told at its beginning, not at its end, when it would overwrite the first; later it may have it."""
+    path = tmp_path / name
+    with contextlib.closing(open_results(path)) as first:
+        with pytest.raises(ResultsFileLocked, match="another process"):
+            open_results(path, replace=True)
+        first.finish(Source(OUTCOMES))
+    with contextlib.closing(open_results(path, replace=True)) as second:
+        with pytest.raises(ResultsFileLocked):
+            open_results(path, replace=True)
+        second.finish(Source(OUTCOMES[:1]))
+        open_results(path, replace=True).close()  # it is whole: whoever wants to write it anew may
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_lock_on_a_file_that_has_just_got_its_name_is_no_lock(tmp_path, monkeypatch):
+    """Between opening and locking, the owner finishes: the second must not lock the results of the first."""
+    path = tmp_path / "r.json"
+    first = open_results(path)
+    flock = fcntl.flock
+    calls = []
+
+    def late(fd, how):
+        if not calls:
+            calls.append(fd)
+            first.finish(Source(OUTCOMES))
+        flock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    second = open_results(path, replace=True)
+    monkeypatch.undo()
+    with pytest.raises(ResultsFileLocked):
+        open_results(path, replace=True)
+    assert len(json.loads(path.read_bytes())) == 4
+    second.close()
+    assert len(json.loads(path.read_bytes())) == 4
+
+
+def test_what_a_killed_run_left_of_a_whole_file_is_taken_over(tmp_path):
+    """Its lock died with it."""
+    (tmp_path / ".r.json.tmp").write_text("half" * 1000)
+    complete(tmp_path / "r.json")
+    assert len(json.loads((tmp_path / "r.json").read_bytes())) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.json"])
+def test_a_whole_file_that_somebody_else_has_put_there_meanwhile_is_not_written_over(tmp_path, name):
+    """Told as an error; the journal has the results."""
+    path = tmp_path / name
+    with contextlib.closing(open_results(path)) as results:
+        path.write_bytes(b"mine")
+        with pytest.raises(ResultsFileError, match="File exists"):
+            results.finish(Source(OUTCOMES))
+    assert path.read_bytes() == b"mine"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_run(tmp_path):
+    """Not after it."""
+    with pytest.raises(ResultsFileError, match="name too long"):
+        open_results(tmp_path / f"{'r' * 250}.csv")
 
 
 @pytest.mark.parametrize(

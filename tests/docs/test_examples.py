@@ -13,7 +13,8 @@ import pytest
 from harness import DEADLINE
 
 from scorewise_actors import ExitCode, tree
-from scorewise_actors.cli import exits, parser
+from scorewise_actors.cli import exits
+from scorewise_actors.cli.command_line import parser
 from scorewise_actors.demo.league import League
 from scorewise_actors.demo.site import LeagueSite
 

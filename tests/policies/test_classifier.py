@@ -334,7 +334,11 @@ def test_patterns_may_be_compiled_already():
 
 
 class Unreadable(Exception):
-    """Its text raises."""
+    """Its text raises, and so does what else can be asked of it."""
+
+    @property
+    def status(self):
+        raise RuntimeError("no status")
 
     def __str__(self):
         raise RuntimeError("no text")

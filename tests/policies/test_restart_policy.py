@@ -92,6 +92,17 @@ def test_a_child_that_never_came_up_has_no_stable_life():
     assert (decision.action, decision.reason) == (RestartAction.GIVE_UP, "streak")
 
 
+def test_a_child_that_was_stopped_keeps_its_streak_unless_its_life_was_stable():
+    """What counts is the time it was up, not the time it is down afterwards."""
+    policy = RestartPolicy(Intensity(100, 60.0), stable_after=10.0)
+    crashed, _ = policy.decide(policy.started(RestartState(), 0.0), 1.0, RNG)
+    for up_for, streak in ((9.0, 2), (10.0, 1)):
+        stopped = policy.stopped(policy.started(crashed, 100.0), 100.0 + up_for)
+        refused, _ = policy.decide(stopped, 1000.0, RNG)
+        assert refused.streak == streak
+    assert policy.stopped(crashed, 5000.0) == crashed
+
+
 def test_an_uncounted_restart_spares_the_intensity_but_not_the_streak():
     """A delayed start that is refused does not burn the window, yet cannot go on for ever."""
     decisions = crash_at(RestartPolicy(Intensity(0, 60.0), max_streak=3), [0.0] * 9, count=False)

@@ -26,7 +26,8 @@ def runtime():
     assert runtime.stop(DEADLINE)
     await_true(lambda: not threads(), f"threads of the runtime end: {threads()}")
     assert runtime.zombies() == {}
-    await_true(lambda: not pykka.ActorRegistry.get_all(), "no ghost stays in the registry of Pykka")
+    await_true(lambda: not [ref for ref in runtime.refs() if ref.is_up()], "no ghost keeps its name")
+    assert pykka.ActorRegistry.get_all() == []
     assert open_files() <= files
 
 

@@ -231,6 +231,8 @@ class CoreRunner:
             self.world.after(0.0, lambda: attempt.sub and attempt.sub.send(Init()))
         elif outcome == "decline":
             self._later(0.0, ChildDeclined(name, number), "?")
+        elif outcome == "hang":
+            return
         elif outcome in ("refuse", "raise"):
             self._later(kid.start_takes if outcome == "refuse" else 0.0, ChildRefused(name, number, CRASH), "!")
         else:

@@ -2,13 +2,15 @@
 
 import pytest
 
-from policies.restart import Strategy
+from policies.restart import RestartPolicy, Strategy
 from supervisors.core_state import child_spec, which_children
-from supervisors.exits import SHUTDOWN
+from supervisors.exits import NORMAL, SHUTDOWN
 from supervisors.spec import ChildSpec
 from supervisors.transitions import (
+    ChildRefused,
     DeleteChild,
     Reply,
+    ResetRestarts,
     RestartChild,
     StartActor,
     StartChild,
@@ -209,3 +211,77 @@ def test_child_spec_is_the_filled_in_one() -> None:
     with pytest.raises(SupervisorError) as raised:
         child_spec(runner.state, "x")
     assert raised.value.code == "not_found"
+
+
+def test_who_asks_for_its_own_end_is_answered_at_once() -> None:
+    """It would wait for itself otherwise. Others who ask are answered when it is down."""
+    runner = running(*permanent("a", stop_takes=1.0))
+    own = runner.request(lambda n: TerminateChild(n, "a", asker="a"))
+    assert runner.replies[own] == Reply(own)
+    other = runner.request(lambda n: TerminateChild(n, "a", asker="b"))
+    assert other not in runner.replies
+    assert answer(runner, other) == Reply(other)
+    assert runner.world.trace == ["+a", "-a"]
+
+
+def test_who_starts_within_a_plan_cannot_wait_for_what_starts_after_it() -> None:
+    """The start would come after the asker's own: ``deadlock``; from anybody else it waits for its turn."""
+    runner = running(*permanent("a b c", start_takes=1.0))
+    answer(runner, runner.request(lambda n: TerminateChild(n, "c")))
+    for make in (
+        lambda n: RestartChild(n, "c", asker="a"),
+        lambda n: StartChild(n, spec_of(Kid("z")), asker="a"),
+    ):
+        error = answer(runner, runner.request(make)).error
+        assert isinstance(error, SupervisorError)
+        assert error.code == "deadlock"
+        assert "'a'" in str(error)
+    assert [row.id for row in which_children(runner.state)] == ["a", "b", "c"]
+    assert answer(runner, runner.request(lambda n: RestartChild(n, "c", asker="b"))) == Reply(4, "c")
+
+
+def test_who_stops_cannot_wait_for_what_stops_after_it() -> None:
+    """Within a group that stops one after another; one that is stopping already can be waited for."""
+    runner = running(*permanent("a b c", stop_takes=1.0), *permanent("d"), strategy=Strategy.ONE_FOR_ALL)
+    runner.kill("d")
+    runner.world.settle()
+    error = answer(runner, runner.request(lambda n: TerminateChild(n, "a", asker="c"))).error
+    assert isinstance(error, SupervisorError)
+    assert error.code == "deadlock"
+    assert answer(runner, runner.request(lambda n: TerminateChild(n, "c", asker="a"))).error is None
+    runner.world.advance(5.0)
+    assert [(row.id, row.status) for row in which_children(runner.state)] == [
+        ("a", "up"),
+        ("b", "up"),
+        ("c", "undefined"),
+        ("d", "up"),
+    ]
+
+
+@pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN], ids=str)
+def test_a_refused_restart_is_tried_again_whatever_its_reason(reason) -> None:
+    """OTP: also for a transient child, whose end with that reason would be no failure."""
+    runner = running(*transient("t"), restarts=RestartPolicy.otp())
+    runner.next_starts("t", ("hang",))
+    runner.kill("t")
+    runner.world.settle()
+    attempt = runner.living.pop("t")
+    runner.send(ChildRefused("t", attempt.number, reason))
+    runner.world.settle()
+    assert [row.status for row in which_children(runner.state)] == ["up"]
+
+
+def test_a_reset_is_answered_and_changes_nobody_else() -> None:
+    """The streak of the child is forgotten, its life goes on."""
+    runner = running(*permanent("a b"), restarts=RestartPolicy(immediate=5))
+    for name in "aab":
+        runner.kill(name)
+        runner.world.settle()
+    request = runner.request(lambda n: ResetRestarts(n, "a"))
+    assert runner.replies[request] == Reply(request)
+    streaks = {row.id: row.history.streak for row in runner.state.children}
+    assert streaks == {"a": 0, "b": 1}
+    assert len(runner.state.window) == 3
+    answer(runner, runner.request(ResetRestarts))
+    assert len(runner.state.window) == 0
+    assert {row.history.streak for row in runner.state.children} == {0}

@@ -20,7 +20,7 @@ from tests.supervisors.core_runner import CoreRunner, Step, World
 
 def play(scenario: s.Scenario, step: Step = step) -> CoreRunner:
     """Run a row of the table on the core, then stop it; raises ``AssertionError`` where it does something else."""
-    runner = CoreRunner(World(), scenario.tree, step=step)
+    runner = CoreRunner(World(), scenario.tree, path="rt", step=step)
     runner.run()
     looker = _Looker(runner)
     for number, action in enumerate(scenario.script):
@@ -54,7 +54,7 @@ class _Looker:
                 self.world.advance(action.seconds)
             case s.Terminate():
                 there = runner.at(action.at)
-                request = there.request(lambda n: TerminateChild(n, action.id, by_ref=action.by_ref))
+                request = there.request(lambda n: TerminateChild(n, action.id, action.by or None, by_ref=action.by_ref))
                 self.ask(there, request, action.error, wait=action.wait)
             case s.Restart():
                 request = runner.request(lambda n: RestartChild(n, action.id))

@@ -379,12 +379,14 @@ def test_what_an_abandoned_actor_still_sends_is_dropped_and_counted(stage, runti
     runtime.kill(actor, gate_opens_late, WHY)
     assert down_of(actor).get(timeout=DEADLINE).reason.kind is ExitKind.ABANDONED
     gate.set()
-    log.await_event(DeadLetter, "rt/target", count=3)
+    log.await_event(DeadLetter, "rt/target", count=4)
     await_true(lambda: results, "it has spoken")
     with pytest.raises(pykka.ActorDeadError):
         results[0](timeout=DEADLINE)
-    assert [event.why for event in log.of(DeadLetter, "rt/target")] == ["fenced"] * 3
-    assert runtime.dead_letters["rt/target"] == 3
+    letters = log.of(DeadLetter, "rt/target")
+    assert [(letter.why, letter.sender) for letter in letters] == [("fenced", actor.path)] * 4  # three tells, one ask
+    assert runtime.late_messages == {actor.path: 4}
+    assert runtime.dead_letters["rt/target"] == 4
     log.await_event(ZombieEnded, "rt/a")
 
 

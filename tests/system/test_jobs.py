@@ -1,9 +1,10 @@
 """Whole jobs on real pages: what is recorded, what is reported, what a second run does."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import KEY, QUICK, match_urls, wait_until
+from harness import KEY, QUICK, actors, match_urls, wait_until
 
 from scorewise_actors import ActorSystem, ConfigurationError, ExitCode, HttpStatusError, Request
 from scorewise_actors.checkpoints import CheckpointLocked, CheckpointNotSerializable
@@ -173,28 +174,6 @@ def test_a_system_that_is_left_in_mid_run_stops_in_order(storage, healthy_site):
 
 
 @pytest.mark.parametrize(
-    ("handler", "message"),
-    [
-        (lambda context: None, "is not async"),
-        ("scrape", "async function"),
-        (type("Scraper", (), {}), "is a class"),
-    ],
-)
-def test_a_handler_that_cannot_work_is_refused_before_anything_starts(system, handler, message):
-    """A handler that is not async is named in the error, and the job is not begun."""
-    with pytest.raises(ConfigurationError, match=message):
-        system.open_job("never", handler)
-    assert not system.store.exists("never")
-
-
-@pytest.mark.parametrize("url", ["", "example.com/page", "ftp://example.com/", "http://", "http://a b/", 5])
-def test_a_bad_url_is_named(url):
-    """Something that is no URL is refused with the value in the message."""
-    with pytest.raises(ConfigurationError, match=r"Request\.url"):
-        Request(url)
-
-
-@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"max_concurrency": 0}, "max_concurrency"),
@@ -256,3 +235,32 @@ def test_cancelling_a_job_that_is_being_opened_leaves_nothing_of_it(system, heal
         return await system.run("cancelled", match_urls(healthy_site, 3), title)
 
     assert asyncio.run(main()).done == 3
+
+
+def test_a_complete_job_starts_browsers_only_for_new_items(system, healthy_site):
+    """Its tree comes up without drivers; the first new item, from whichever thread, brings them up, and once."""
+    urls = match_urls(healthy_site, 4)
+    assert system.run_blocking("more", urls[:2], title).done == 2
+    handle = system.open_job("more", title)
+    assert [actors(system, role) for role in ("driver", "browser", "scrape")] == [[], [], []]
+    assert len(actors(system, "frontier")) == 1
+    assert handle.add(urls[:2]) == 0
+    assert actors(system, "driver") == []
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(lambda url: handle.add([url]), urls[2:])) == 2
+    assert len(actors(system, "driver")) == 1
+    handle.close_input()
+    report = handle.wait()
+    assert (report.done, report.resumed, report.exit_code) == (4, 2, ExitCode.DONE)
+
+
+def test_a_complete_job_that_is_opened_and_closed_ends_at_once(system, healthy_site):
+    """Nothing was started for it."""
+    assert system.run_blocking("nothing", match_urls(healthy_site, 1), title).done == 1
+    starts = []
+    forget = system.runtime.subscribe(lambda event: starts.append(event.path), ("started",))
+    report = asyncio.run(system.run("nothing", [], title))
+    forget()
+    assert (report.verdict.outcome, report.done, report.restarts) == ("completed", 1, 0)
+    assert not [path for path in starts if "drivers" in path]
+    assert [path for path in starts if path.endswith("/frontier")]

@@ -5,13 +5,15 @@ import pytest
 from scorewise_actors.board import JobBoard
 from scorewise_actors.checkpoints import CheckpointStore
 from scorewise_actors.config import SystemConfig
+from scorewise_actors.events import EventHub
 from scorewise_actors.job import Verdict
 from scorewise_actors.plan import JobPlan
+from scorewise_actors.resilience_memory import ResilienceMemory
 from scorewise_actors.roles import is_supervisor, place_in_job, role_of
 from scorewise_actors.tree import job_spec, system_spec
 from supervisors import ChildKind, Supervisor
 
-ROLES = {"monitor", "checkpoint", "frontier", "judge", "driver", "browser", "scrape"}
+ROLES = {"monitor", "retries", "aborts", "failures", "checkpoint", "frontier", "judge", "driver", "browser", "scrape"}
 
 
 def paths(parent, specs):
@@ -30,9 +32,9 @@ def test_every_path_of_the_tree_is_read_as_what_it_is(tmp_path):
     """Two drivers, two browsers each, a job whose id looks like a path of the tree."""
     config = SystemConfig(storage_path=tmp_path, drivers=2, browsers_per_driver=2, max_concurrency=8)
     plan = JobPlan("a/drivers/driver-1", None, config, CheckpointStore(tmp_path, None))
-    specs = (*system_spec(config).children, job_spec(plan, JobBoard()))
+    specs = (*system_spec(config, ResilienceMemory(), EventHub()).children, job_spec(plan, JobBoard()))
     found = dict(paths("system", specs))
-    assert len(found) == 1 + 1 + 3 + 1 + 2 * (1 + 1) + 4 * (1 + 1 + 1 + 2)
+    assert len(found) == 1 + 4 + 1 + 3 + 1 + 2 * (1 + 1) + 4 * (1 + 1 + 1 + 2)
     assert is_supervisor("system")
     for path, supervisor in found.items():
         assert is_supervisor(path) is supervisor, path

@@ -19,6 +19,7 @@ from tests.supervisors.scenarios.vocabulary import (
     row,
     slowly,
     temporary,
+    transient,
 )
 
 row(
@@ -195,5 +196,89 @@ row(
     See("-b +a +b", "a=up b=up"),
     Terminate("b"),
     See("-b", "a=up b=undefined"),
+    **ALL,
+)
+row(
+    "57 ref",
+    "the child of a supervisor that is no pool is named by its id, not by its reference",
+    permanent("a"),
+    Terminate("a", "not_found", by_ref=True),
+    See("+a", "a=up"),
+)
+row(
+    "58",
+    "a transient child that had ended normally is restarted and deleted by hand as any other",
+    transient("s t"),
+    Kill("s t", "normal"),
+    Restart("s"),
+    Delete("t"),
+    Restart("t", "not_found"),
+    See("+s +t +s", "s=up"),
+)
+row(
+    "63",
+    "a start function that raises is a refused start_child, and its id is free again",
+    (),
+    Start(*permanent("a", starts=("raise",)), "refused"),
+    See("!a", ""),
+    Start(Kid("a")),
+    See("+a", "a=up"),
+)
+row(
+    "19a",
+    "a child terminated while it is restarted stays down",
+    permanent("a b", start_takes=1.0),
+    Advance(2.0),
+    Kill("a"),
+    Advance(0.5),
+    See("+a +b", "a=starting b=up"),
+    Terminate("a"),
+    Advance(5.0),
+    See("-a", "a=undefined b=up"),
+)
+row(
+    "own two restart by hand",
+    "of two who restart the same child the second is told that it is on its way",
+    permanent("a", start_takes=1.0),
+    Advance(1.0),
+    Terminate("a"),
+    Restart("a", wait=False),
+    Restart("a", "running"),
+    Advance(1.0),
+    See("+a -a +a", "a=up"),
+)
+row(
+    "18 own end",
+    "a child that asks for its own end is answered at once, before it is down",
+    permanent("a b", stop_takes=1.0),
+    Terminate("a", by="a"),
+    See("+a +b", "a=stopping b=up"),
+    Advance(1.0),
+    See("-a", "a=undefined b=up"),
+)
+row(
+    "18 deadlock",
+    "a child that is to be stopped cannot wait for one that is stopped after it",
+    (*permanent("a b"), *permanent("c", stop_takes=1.0), *permanent("d")),
+    See("+a +b +c +d"),
+    Kill("d"),
+    Terminate("a", "deadlock", by="b"),
+    See("", "a=stopping b=stopping c=stopping d=restarting"),
+    Advance(1.0),
+    See("-c -b -a +a +b +c +d"),
+    **ALL,
+)
+row(
+    "60 in group",
+    "a child that is deleted and added anew while its group waits starts at its new place, the end",
+    permanent("a b"),
+    See("+a +b"),
+    Kill("a"),
+    See("-b", "a=restarting b=undefined", due=0.1),
+    Terminate("a"),
+    Delete("a"),
+    Start(Kid("a")),
+    See("+b +a", "b=up a=up"),
+    restarts=slowly(),
     **ALL,
 )

@@ -1,6 +1,7 @@
 """Pools."""
 
 from tests.supervisors.scenarios.vocabulary import (
+    Advance,
     Delete,
     Ended,
     Kid,
@@ -11,9 +12,12 @@ from tests.supervisors.scenarios.vocabulary import (
     Start,
     Stop,
     Terminate,
+    Tree,
+    limit,
     permanent,
     row,
     slowly,
+    temporary,
     transient,
 )
 
@@ -66,4 +70,59 @@ row(
     pool=True,
     max_children=2,
     restarts=slowly(),
+)
+row(
+    "81 ref",
+    "the child of a pool may be named by its reference; a stranger's reference is not found",
+    (*permanent("a"), Kid("sub", tree=Tree(permanent("x")))),
+    Terminate("sub/x", "not_found", by_ref=True),
+    Terminate("a", by_ref=True),
+    See(None, "sub=up", "1/1/1/0"),
+    Terminate("a", "not_found", by_ref=True),
+    pool=True,
+)
+row(
+    "83 temporary",
+    "a temporary child that crashed leaves its place to the next",
+    temporary("a b"),
+    Kill("a"),
+    Start(*temporary("c")),
+    Start(*temporary("d"), "max_children"),
+    See("+a +b +c", "b=up c=up", "2/2/0/2"),
+    pool=True,
+    max_children=2,
+    restarts=limit(0),
+)
+row(
+    "83 refused",
+    "so does one whose start was refused",
+    (),
+    Start(*permanent("a", starts=("refuse",)), "refused"),
+    Start(Kid("b")),
+    Start(Kid("c"), "max_children"),
+    See("!a +b", "b=up"),
+    pool=True,
+    max_children=1,
+)
+row(
+    "own pool gives up",
+    "a pool that gives up stops its children side by side",
+    (*permanent("a"), *permanent("b", stop_takes=1.0), *permanent("c", stop_takes=2.0)),
+    See("+a +b +c"),
+    Kill("a"),
+    Advance(2.0),
+    See("-b -c"),
+    Ended("gave_up", "'a'"),
+    restarts=limit(0),
+    pool=True,
+)
+row(
+    "72 pool",
+    "a pool stops within one ladder, however many would not stop",
+    (*permanent("a b", stops="never"), *permanent("c", stop_takes=1.0)),
+    See("+a +b +c"),
+    Stop(),
+    See("-c", took=8.0),
+    Ended("shutdown", "/a"),
+    pool=True,
 )

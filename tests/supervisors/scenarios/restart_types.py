@@ -66,3 +66,12 @@ row(
     Ended("gave_up"),
     restarts=limit(0),
 )
+row("16 kill", "or was killed", temporary("m"), Kill("m", "kill"), See("+m", "", "0/0/0/0"), restarts=limit(0))
+row(
+    "16 mixed",
+    "each child is restarted by its own type",
+    (*permanent("p"), *transient("t"), *temporary("m")),
+    See("+p +t +m"),
+    Kill("p t m", "normal"),
+    See("+p", "p=up t=undefined"),
+)

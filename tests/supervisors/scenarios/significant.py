@@ -1,6 +1,7 @@
 """Significant children and auto_shutdown."""
 
 from tests.supervisors.scenarios.vocabulary import (
+    ALL,
     ALL_END,
     ANY_ENDS,
     REST,
@@ -9,6 +10,7 @@ from tests.supervisors.scenarios.vocabulary import (
     Ended,
     Kid,
     Kill,
+    Restart,
     See,
     Terminate,
     permanent,
@@ -105,5 +107,61 @@ row(
     See("+s1 +b +s2 -s2 +b +s2", "s1=undefined b=up s2=up"),
     Alive(),
     **REST,
+    **ALL_END,
+)
+row(
+    "77 shutdown",
+    "any_significant: a transient one that shut down has ended by itself",
+    (Kid("a"), *transient("s", significant=True)),
+    Kill("s", "shutdown"),
+    See("+a +s -a"),
+    Ended("shutdown", "'s'"),
+    **ANY_ENDS,
+)
+row(
+    "77 bystander",
+    "any_significant: one that is stopped with its group has not ended by itself",
+    (Kid("a"), *temporary("m", significant=True), *transient("t", significant=True)),
+    See("+a +m +t"),
+    Kill("a"),
+    See("-t -m +a +t", "a=up t=up"),
+    Alive(),
+    **ALL,
+    **ANY_ENDS,
+)
+row(
+    "77 delayed",
+    "any_significant: nobody waits for a restart that is due",
+    (Kid("a"), *transient("s", significant=True)),
+    Kill("a"),
+    Kill("s", "normal"),
+    Ended("shutdown", "'s'"),
+    Advance(1.0),
+    See("+a +s"),
+    restarts=slowly(),
+    **ANY_ENDS,
+)
+row(
+    "79",
+    "all_significant: a crash of the last one is a restart, its normal end is the end",
+    (*transient("s1 s2", significant=True), Kid("b")),
+    Kill("s1", "normal"),
+    Kill("s2"),
+    See("+s1 +s2 +b +s2", "s1=undefined s2=up b=up"),
+    Alive(),
+    Kill("s2", "normal"),
+    See("-b"),
+    Ended("shutdown", "'s2'"),
+    **ALL_END,
+)
+row(
+    "79 restarted",
+    "all_significant: one that was restarted by hand holds it again",
+    transient("s1 s2", significant=True),
+    Kill("s1", "normal"),
+    Restart("s1"),
+    Kill("s2", "normal"),
+    See("+s1 +s2 +s1", "s1=up s2=undefined"),
+    Alive(),
     **ALL_END,
 )

@@ -7,6 +7,7 @@ from tests.supervisors.scenarios.vocabulary import (
     Alive,
     Delete,
     Ended,
+    Gave,
     Kid,
     Kill,
     See,
@@ -99,4 +100,34 @@ row(
     Advance(1.5),
     Start(Kid("d")),
     See("+a +b +c +d", took=3.0),
+)
+row(
+    "04",
+    "a start function that raises at init is a refused start",
+    (*permanent("a"), *permanent("b", starts=("raise",)), *permanent("c")),
+    See("+a !b -a"),
+    Ended("start_failed", "boom"),
+)
+row(
+    "08",
+    "a refused start at init stops what is up, however long that takes, before the supervisor ends",
+    (*permanent("a b", stop_takes=1.0), *permanent("c", starts=("refuse",))),
+    See("+a +b !c", "a=stopping b=stopping c=undefined"),
+    Advance(1.0),
+    See("-b"),
+    Advance(1.0),
+    See("-a"),
+    Ended("start_failed", "'c'"),
+)
+row(
+    "11 counts",
+    "a death in init counts as any other",
+    (*permanent("a"), *permanent("b", start_takes=1.0)),
+    Kill("a"),
+    Advance(1.0),
+    See("+a +b +a"),
+    Kill("b"),
+    Ended("gave_up", "'b'"),
+    Gave("b", "intensity", 2),
+    restarts=limit(1),
 )

@@ -212,3 +212,77 @@ row(
     restarts=limit(2),
     **REST,
 )
+row(
+    "22",
+    "rest_for_one brings back transient children that had ended normally, those after the dead one only",
+    (*transient("s"), *permanent("b"), *transient("t")),
+    See("+s +b +t"),
+    Kill("s", "normal"),
+    Kill("t", "normal"),
+    Kill("b"),
+    See("+b +t", "s=undefined b=up t=up"),
+    **REST,
+)
+row(
+    "23",
+    "rest_for_one brings back children terminated by hand, those after the dead one only",
+    permanent("a b c"),
+    See("+a +b +c"),
+    Terminate("a"),
+    Terminate("c"),
+    Kill("b"),
+    See("-a -c +b +c", "a=undefined b=up c=up"),
+    **REST,
+)
+row(
+    "25",
+    "rest_for_one stops and forgets temporary children after the dead one, and leaves those before it alone",
+    (*temporary("m"), *permanent("b"), *temporary("n")),
+    See("+m +b +n"),
+    Kill("b"),
+    See("-n +b", "m=up b=up", "2/2/0/2"),
+    **REST,
+)
+row(
+    "28",
+    "a group of one is restarted as any other",
+    permanent("a"),
+    Kill("a"),
+    See("+a +a", "a=up"),
+    Alive(),
+    restarts=limit(1),
+    **ALL,
+)
+row(
+    "31",
+    "two dead at once under rest_for_one, the earlier first: the later is not stopped any more, and one count",
+    permanent("a b c"),
+    See("+a +b +c"),
+    Kill("a c"),
+    See("-b +a +b +c", "a=up b=up c=up"),
+    Alive(),
+    restarts=limit(1),
+    **REST,
+)
+row(
+    "32",
+    "all dead at once under one_for_all: nobody is stopped, one count",
+    permanent("a b c"),
+    See("+a +b +c"),
+    Kill("c a b"),
+    See("+a +b +c"),
+    Alive(),
+    restarts=limit(1),
+    **ALL,
+)
+row(
+    "32 temporary",
+    "a temporary child that died at the same time is forgotten and counts nothing",
+    (*permanent("a"), *temporary("m"), *permanent("b")),
+    See("+a +m +b"),
+    Kill("m a"),
+    See("-b +a +b", "a=up b=up"),
+    Alive(),
+    restarts=limit(1),
+    **ALL,
+)

@@ -2,13 +2,17 @@
 
 from policies.restart import RestartType
 from tests.supervisors.scenarios.vocabulary import (
+    ALL,
     ANY_ENDS,
     Alive,
+    Delete,
     Ended,
     Kid,
     Kill,
     See,
+    Start,
     Stop,
+    Terminate,
     Tree,
     limit,
     permanent,
@@ -79,4 +83,46 @@ row(
     Kill("sub/x", "normal"),
     See(None, "a=up sub=undefined"),
     Alive(),
+)
+row(
+    "74",
+    "a temporary sub-supervisor that gave up is forgotten and counts nothing",
+    (Kid("a"), Kid("sub", RestartType.TEMPORARY, tree=Tree(permanent("x y"), {"restarts": limit(0)}))),
+    See("+a +x +y +sub"),
+    Kill("sub/x"),
+    See("-y", "a=up", "1/1/0/1"),
+    Alive(),
+    restarts=limit(0),
+)
+row(
+    "76",
+    "attempts multiply over the levels: limits of 1 and 1 are three restarts of the leaf",
+    (Kid("sub", tree=Tree(permanent("x"), {"restarts": limit(1)})),),
+    *(Kill("sub/x"), Alive()) * 3,
+    See("+x +sub +x +x +sub +x"),
+    Kill("sub/x"),
+    Ended("gave_up", "'x'"),
+    restarts=limit(1),
+)
+row(
+    "own first children",
+    "a restarted supervisor starts from its first children: those that were added are gone, deleted ones are back",
+    (Kid("sub", tree=Tree(permanent("x y"), {"restarts": limit(0)})),),
+    Start(Kid("z"), at="sub"),
+    Terminate("y", at="sub"),
+    Delete("y", at="sub"),
+    See("+x +y +sub +z -y"),
+    Kill("sub/x"),
+    See("-z +x +y +sub"),
+    Stop(),
+    See("-y -x -sub"),
+)
+row(
+    "own group of trees",
+    "a group restart stops and starts a sub-supervisor with all that is below it",
+    (Kid("a"), Kid("sub", tree=Tree(permanent("x y"))), Kid("b")),
+    See("+a +x +y +sub +b"),
+    Kill("a"),
+    See("-b -y -x -sub +a +x +y +sub +b", "a=up sub=up b=up"),
+    **ALL,
 )

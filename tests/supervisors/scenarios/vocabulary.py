@@ -98,6 +98,8 @@ class Terminate:
     """The sub-supervisor that is asked; nothing: the supervisor of the row."""
     by_ref: bool = False
     """The child is named by its reference."""
+    by: str = ""
+    """The child whose code asks; nothing: somebody else."""
 
 
 @attrs.frozen
@@ -211,9 +213,9 @@ def row(name: str, tells: str, kids: tuple[Kid, ...], *script: Action, **options
     TABLE[name] = Scenario(name, tells, Tree(kids, options), script)
 
 
-def limit(restarts: int, period: float = 5.0) -> RestartPolicy:
+def limit(restarts: int, period: float = 5.0, *, min_uptime: float = 0.0) -> RestartPolicy:
     """OTP's rule: so many restarts in ``period`` seconds, at once."""
-    return RestartPolicy.otp(restarts, period)
+    return attrs.evolve(RestartPolicy.otp(restarts, period), min_uptime=min_uptime)
 
 
 def slowly(restarts: int = 100, *, immediate: int = 0, streak: int | None = None) -> RestartPolicy:

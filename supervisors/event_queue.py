@@ -1,0 +1,83 @@
+"""A subscriber of events that may be slow: it has a queue and a thread of its own."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from supervisors.events import Event
+
+if TYPE_CHECKING:
+    from supervisors.runtime import Runtime
+
+
+class EventQueue:
+    """Calls a function with the events of a runtime, in a daemon thread, one after another and in their order.
+
+    A subscriber of ``Runtime.subscribe`` runs in the thread where the event happens, often a supervisor's or that of
+    the timers of all: one that takes longer than some hundred microseconds delays restarts. What writes to files, nets
+    or terminals belongs behind an ``EventQueue``. When more than ``limit`` events wait, the oldest are dropped and
+    counted: a sink that hangs costs its own events, and nobody's time or memory.
+    """
+
+    def __init__(
+        self,
+        runtime: "Runtime",
+        function: Callable[[Event], object],
+        kinds: Iterable[str] | None = None,
+        limit: int = 10_000,
+    ) -> None:
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise ValueError(f"EventQueue.limit must be a whole number of events of at least 1, got {limit!r}")
+        self.dropped = 0
+        """Events that the function never saw."""
+        self._function = function
+        self._limit = limit
+        self._events: deque[Event] = deque()
+        self._condition = threading.Condition(threading.RLock())  # reentrant: a signal handler may tell a dead actor
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=f"{runtime.name} event queue", daemon=True)
+        self._thread.start()
+        self._unsubscribe = runtime.subscribe(self._put, kinds)
+
+    def __len__(self) -> int:
+        """How many events wait."""
+        return len(self._events)
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """Take no more events, and wait at most ``timeout`` seconds for those that wait. True if all were handled;
+        those that were not are dropped.
+        """
+        self._unsubscribe()
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+        with self._condition:
+            self.dropped += len(self._events)
+            self._events.clear()
+        return not self._thread.is_alive()
+
+    def _put(self, event: Event) -> None:
+        with self._condition:
+            if len(self._events) >= self._limit:
+                self._events.popleft()
+                self.dropped += 1
+            self._events.append(event)
+            self._condition.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._events:
+                    if self._closed:
+                        return
+                    self._condition.wait()
+                event = self._events.popleft()
+            try:
+                self._function(event)
+            except BaseException as error:  # noqa: BLE001 - one bad event must not end the sink of the others
+                logger.opt(exception=error).error("event queue failed on {}: {!r}", event.kind, error)
