@@ -36,6 +36,7 @@ def run_item(p, policy, verdicts, seed=0, *, retry_after=None):
 
 
 @law(
+    Bug("retry", "self.max_attempts if special is None else special", "self.max_attempts"),
     Bug("retry", "state.attempts >= self.tries", "state.attempts > self.tries"),
     Bug("retry", "else min(granted, verdict.max_tries)", "else granted"),
 )
@@ -132,6 +133,7 @@ def the_budget_bounds_retries(p):
 
 
 @law(
+    Bug("retry_after", "if not isinstance(text, str):", "if text is None:"),
     Bug("retry_after", "if not 6 < len(text) < 64:", "if not float(text.encode('ascii')[:1].isdigit()):"),
 )
 def every_retry_after_is_read_or_refused(p):

@@ -190,3 +190,10 @@ def test_a_wrong_restart_policy_says_what_is_wrong(make, said):
     """An error names the field, its range and the value."""
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_only_the_window_of_a_state_is_replaced():
+    """What else is remembered of the child stays."""
+    state = RestartState(RestartWindow.of([1.0]), 2, 3, 4, 5.0, 6.0)
+    window = RestartWindow.of([7.0, 8.0])
+    assert state.with_times(window) == RestartState(window, 2, 3, 4, 5.0, 6.0)
