@@ -7,6 +7,7 @@ import time
 import attrs
 import pykka
 import pytest
+from harness import wait_until
 
 from scorewise_actors import HttpStatusError
 from scorewise_actors.events import EventType
@@ -392,8 +393,9 @@ async def test_slots_survive_the_retry_desk_and_are_given_back(tree):
         one = asyncio.create_task(manager.execute_with_retry(operation, quick, []))
         await inside.wait()
         two = asyncio.create_task(manager.execute_with_retry(operation, quick, []))
-        held = tree.memory.retry.accounts[manager._account].held
-        assert len(held) == 1
+        desk = tree.running().ref("resilience/retries").actor
+        await asyncio.to_thread(wait_until, lambda: desk._waiting.get(manager._account))
+        assert len(tree.memory.retry.accounts[manager._account].held) == 1
         kill(tree, "retries")
         await manager._call("retries", Withdraw(manager._account, "any", 0))  # served by the new desk
         await asyncio.sleep(0)
