@@ -138,6 +138,14 @@ class RestartState(JsonValue):
     def to_json(self) -> dict[str, Any]:
         return super().to_json() | {"times": list(self.times)}
 
+    def with_times(self, times: RestartWindow) -> Self:
+        """The same with these counted restarts: for supervisors, who keep one window for all their children."""
+        return type(self)(times, self.streak, self.delays, self.brief, self.last_delay, self.started)
+
+    def with_start(self, started: float) -> Self:
+        """The same, with the child known to be up at `started`."""
+        return type(self)(self.times, self.streak, self.delays, self.brief, self.last_delay, started)
+
 
 @attrs.frozen
 class RestartPolicy:
@@ -174,7 +182,7 @@ class RestartPolicy:
 
     def started(self, state: RestartState, now: float) -> RestartState:
         """The state after the child came up at `now`. Call it when the child is ready, not when its start began."""
-        return attrs.evolve(state, started=now)
+        return state.with_start(now)
 
     def stopped(self, state: RestartState, now: float) -> RestartState:
         """The state after the child went down at `now` for no failure of its own: stopped, or at its normal end.

@@ -38,6 +38,8 @@ def number(low: float, high: float, *, optional: bool = False) -> Validator:
     """An attrs validator: a finite number from `low` to `high`, or None where `optional`."""
 
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if type(value) is float and low <= value <= high:  # nearly always: states are made anew at every step
+            return
         if not (optional and value is None):
             require_number(_field(instance, attribute), value, low, high)
 
@@ -64,11 +66,14 @@ def integer(
     `optional`.
     """
     allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+    highest = math.inf if high is None else high
 
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if type(value) is int and low <= value <= highest:  # nearly always
+            return
         if optional and value is None:
             return
-        if not isinstance(value, int) or not is_number(value, low, math.inf if high is None else high):
+        if not isinstance(value, int) or not is_number(value, low, highest):
             raise error(f"{_field(instance, attribute)} must be a whole number {allowed}, got {value!r}")
 
     return check

@@ -100,17 +100,7 @@ def _on_ready(draft: Draft, event: ChildReady) -> None:
     child = _current(draft, event)
     if child is None or child.status is not Status.STARTING:
         return
-    draft.put(
-        attrs.evolve(
-            child,
-            status=Status.UP,
-            times_up=child.times_up + 1,
-            failed=None,
-            due=None,
-            starter=None,
-            history=draft.spec.restarts.started(child.history, draft.now),
-        )
-    )
+    draft.put(child.up(draft.spec.restarts.started(child.history, draft.now)))
     if child.starter is not None:
         draft.reply(child.starter.request, child.id)
 

@@ -127,7 +127,7 @@ class Draft:
         """Start the next attempt of a child that is down."""
         attempt = self._next_attempt
         self._next_attempt += 1
-        self.put(attrs.evolve(child, status=Status.STARTING, attempt=attempt))
+        self.put(child.starting(attempt))
         self.commands.append(StartActor(child.spec, attempt))
 
     def stop(self, child: Child, why: str) -> None:

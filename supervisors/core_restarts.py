@@ -11,6 +11,9 @@ from supervisors.exits import ExitKind, ExitReason
 from supervisors.spec import GiveUp
 from supervisors.transitions import SetTimer
 
+_NO_TIMES = RestartWindow()
+"""In the history of a child: the counted restarts are the supervisor's."""
+
 
 def fail(draft: Draft, child: Child, reason: ExitReason) -> None:
     """A child has to be restarted: count it, and restart it with those that the strategy adds, or give up.
@@ -18,15 +21,14 @@ def fail(draft: Draft, child: Child, reason: ExitReason) -> None:
     The restart is counted when the failure is handled, once for the whole group. A refused start counts as well, unless
     it had been delayed (its due time still stands): it grows the streak and the delay, but uses up no intensity.
     """
-    history = attrs.evolve(child.history, times=draft.window)
+    history = child.history.with_times(draft.window)
     history, decision = draft.spec.restarts.decide(history, draft.now, draft.rng, count=child.due is None)
     draft.window = history.times
-    child = attrs.evolve(child, history=attrs.evolve(history, times=RestartWindow()))
+    history = history.with_times(_NO_TIMES)
     if decision.action is RestartAction.GIVE_UP:
-        _give_up(draft, child, decision.reason, reason)
+        _give_up(draft, attrs.evolve(child, history=history), decision.reason, reason)
         return
-    due = draft.now + decision.delay if decision.delay > 0 else None
-    child = attrs.evolve(child, status=Status.QUEUED, failed=reason, due=due)
+    child = child.failing(reason, draft.now + decision.delay if decision.delay > 0 else None, history)
     alone = draft.spec.strategy is Strategy.ONE_FOR_ONE
     group = (child.id,) if alone else draft.spec.strategy.affected([row.id for row in draft.ordered()], child.id)
     draft.report(Restarting(draft.child_path(child), decision.delay, group, reason))

@@ -2,7 +2,6 @@
 
 import gc
 import math
-import random
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
 SYSTEM = "system"
 """Id of the watch that a system has of its own; its breaches go to the judges of all jobs."""
-LIFETIME_JITTER = 0.1
-"""Browsers that were started together live this part longer or shorter, so that they are not all renewed together."""
 _TOGETHER = 0.1
 """Part of its interval by which a watch may be early, to share a sample with another one."""
 
@@ -178,8 +175,8 @@ def lifetimes(
 ) -> tuple[float | None, tuple[BrowserProcess, ...]]:
     """The reading ``browser_lifetime``, and the browsers beyond their own limit, the most overdue first.
 
-    Each browser has a limit of its own, within the jitter, and always the same. The reading is the age of the one that
-    is nearest to its limit, in terms of the policy's: it passes the limit when that browser passes its own.
+    Each browser has a limit of its own, within the threshold's jitter, and always the same. The reading is the age of
+    the one nearest to its limit, in terms of the policy's: it passes the limit when that browser passes its own.
     """
     threshold = _threshold(policy, "browser_lifetime")
     if threshold is None or not threshold.limit:
@@ -190,8 +187,8 @@ def lifetimes(
 
 
 def _own_limit(threshold: Threshold, browser: BrowserProcess) -> float:
-    # where its start time tells of it, a successor has another limit than the browser before it
-    return threshold.spread(LIFETIME_JITTER, random.Random(f"{browser.pid} {browser.started}")).limit  # noqa: S311
+    # its start time tells it from the browser that had the same pid before it
+    return threshold.for_subject(f"{browser.pid} {browser.started}").limit
 
 
 def _threshold(policy: ThresholdPolicy, resource: str) -> Threshold | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import Error as PlaywrightError
 
+from scorewise_actors.browser.storage_state import storage_state
 from scorewise_actors.resilience.errors import ResourceCleanupError
 from scorewise_actors.resilience.logs import log
 
@@ -29,8 +30,8 @@ async def capture_browser_state(context: "BrowserContext") -> dict[str, Any]:
     "pages": [url, ...]}``. Raises Playwright's errors, and ``TimeoutError`` for a browser that does not answer.
     """
     async with asyncio.timeout(CAPTURE_DEADLINE):
-        state = await context.storage_state(indexed_db=True)
-    return {"storage_state": dict(state), "pages": [page.url for page in context.pages]}
+        state = await storage_state(context)
+    return {"storage_state": state, "pages": [page.url for page in context.pages]}
 
 
 async def restore_browser_state(browser: "Browser", state: Mapping[str, Any], **options: Any) -> "BrowserContext":

@@ -151,7 +151,7 @@ def test_a_sample_can_be_had_at_any_time(monitor):
 
 # ---------------------------------------------------------------------------------------------------------- lifetimes
 
-LIFETIME = ThresholdPolicy((Threshold("browser_lifetime", 1000.0, max_cleanup=None),))
+LIFETIME = ThresholdPolicy((Threshold("browser_lifetime", 1000.0, max_cleanup=None, jitter=0.1),))
 
 
 def test_each_browser_has_a_lifetime_of_its_own():
@@ -184,6 +184,6 @@ def test_the_most_overdue_browser_comes_first():
 
 def test_without_jitter_all_would_be_renewed_together(monkeypatch):
     """The test of lifetimes can fail."""
-    monkeypatch.setattr(module, "LIFETIME_JITTER", 0.0)
+    monkeypatch.setattr(Threshold, "for_subject", lambda self, _: self)
     with pytest.raises(AssertionError):
         test_each_browser_has_a_lifetime_of_its_own()
