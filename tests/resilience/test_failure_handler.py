@@ -2,11 +2,12 @@
 
 import asyncio
 import datetime as dt
+import threading
 
 import pytest
 
 from scorewise_actors import HttpStatusError
-from scorewise_actors.correlation import correlation
+from scorewise_actors.correlation import correlation, correlation_id
 from scorewise_actors.events import EventType
 from scorewise_actors.failure_events import failure_event
 from scorewise_actors.resilience import FailureHandler, FailureHandlingError, RecoveryAction
@@ -118,6 +119,28 @@ async def test_bad_registrations_and_reports_are_refused(handler):
         FailureHandlingError, match="a failure event is a dict, an exception or a FailureEvent, got str"
     ):
         await handler.handle_failure("it failed")
+
+
+async def test_a_failure_that_cannot_be_recorded_is_an_error():
+    """A stuck ledger fails the call by its deadline, with the handler's own error."""
+    tree = PrivateTree()
+    async with FailureHandler(tree) as handler:
+        await handler.handle_failure(ValueError("x"))
+        actor, free = tree.running().ref("resilience/failures").actor, threading.Event()
+        actor.on_receive = lambda message: free.wait(60)
+        with pytest.raises(FailureHandlingError, match="resilience/failures gave no answer within 5 s") as raised:
+            await handler.handle_failure(ValueError("x"))
+        free.set()
+        assert raised.value.error_code == "ACTOR_TIMEOUT"
+
+
+async def test_a_handler_in_a_thread_has_the_correlation_id_of_its_caller(handler):
+    """Sync handlers run in a thread of their own, with the context of whoever asked."""
+    seen = []
+    await handler.register_failure_handler("*", lambda event, context: seen.append(correlation_id()))
+    with correlation("page-7"):
+        await handler.handle_failure(ValueError("x"))
+    assert seen == ["page-7"]
 
 
 async def test_statistics_are_by_job_and_over_all(handler):

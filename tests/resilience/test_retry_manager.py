@@ -455,6 +455,23 @@ async def test_events_tell_the_story_of_an_operation(manager, quick):
     assert "abc" not in repr(told[0].data)
 
 
+async def test_transient_failures_recover_by_themselves_in_time(tree):
+    """SC-001 and SC-002: of 200 operations one in ten fails once; all succeed, each within 30 seconds."""
+    async with RetryManager(connection=tree) as manager:
+        slowest = 0.0
+
+        async def one(number):
+            nonlocal slowest
+            operation = Operation(*([ConnectionResetError("reset by peer")] if number % 10 == 0 else []))
+            began = time.monotonic()
+            done = await manager.execute_with_retry(operation, "exponential_backoff")
+            slowest = max(slowest, time.monotonic() - began)
+            return done
+
+        assert await asyncio.gather(*map(one, range(200))) == ["ok"] * 200
+        assert slowest < 30
+
+
 async def test_after_close_nothing_is_tried(tree, quick):
     """A closed manager says so, also to an operation that waits for its next try."""
     manager = RetryManager(connection=tree)
