@@ -2,9 +2,12 @@
 
 import asyncio
 import datetime as dt
+import json
 import threading
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scorewise_actors import HttpStatusError
 from scorewise_actors.correlation import correlation, correlation_id
@@ -224,3 +227,31 @@ def test_a_context_of_any_size_is_bounded():
     text = repr(event.context)
     assert len(text) < 3000
     assert "characters)" in text
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=50),
+    st.binary(max_size=20),
+    st.datetimes(),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+    st.builds(ValueError, st.text(max_size=20)),
+)
+KEYS = [
+    "id", "timestamp", "severity", "category", "source", "error_type", "message", "error", "context", "stack_trace",
+    "recovery_action", "resolution_time", "correlation_id", "status", "host", "url", "anything",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), ODD))
+def test_any_dict_becomes_a_record(report):
+    """Whatever stands behind the keys: a record that is JSON, small, and the same if it is recorded again."""
+    event = failure_event(report)
+    assert len(json.dumps(event.as_map())) < 10_000
+    assert event.timestamp.tzinfo is dt.UTC
+    assert failure_event(event) is event
