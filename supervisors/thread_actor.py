@@ -1,7 +1,7 @@
 """An actor with a thread of its own: for blocking work and for everything that is not a coroutine."""
 
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 from pykka._envelope import Envelope
 
@@ -9,6 +9,7 @@ from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
 from supervisors.bounded_mailbox import BoundedMailbox
 from supervisors.current import current
 from supervisors.exits import ExitReason, Killed
+from supervisors.idle_threads import IdleThreads, Stint
 from supervisors.mailbox import Mailbox
 from supervisors.mailbox_policy import MailboxPolicy
 from supervisors.threads import raise_in_thread, take_exception, thread_stack
@@ -21,11 +22,16 @@ class ThreadActor(Actor):
     in a call ends the server as well).
     """
 
+    shares_thread: ClassVar[bool] = True
+    """False if it must have a thread in which no other actor has run and none will: for C libraries that keep something
+    per thread. What Python keeps is looked after, see ``supervisors.idle_threads``.
+    """
+
     actor_inbox: Mailbox
 
     def __init__(self) -> None:
         super().__init__()
-        self._thread: threading.Thread | None = None
+        self._thread: Stint | None = None
         self._past_loop = False
         self._injected = False
 
@@ -37,13 +43,15 @@ class ThreadActor(Actor):
         return BoundedMailbox(policy)
 
     def _start_actor_loop(self) -> None:
-        thread = threading.Thread(target=self._run, name=self.path, daemon=True)
-        self._thread = thread
-        thread.start()
+        self._thread = Stint(self._run, self.path)
+        alone = self._runtime is None or not self.shares_thread
+        home = IdleThreads(self.path, most=0) if alone else self.runtime.idle_threads
+        home.begin(self._thread)
 
     # ------------------------------------------------------------------------------------------------ the loop
 
-    def _run(self) -> None:
+    def _run(self) -> bool:
+        """The whole life. True if nothing of it is left in the thread, which may carry another actor then."""
         current.set(self)
         try:
             try:
@@ -57,6 +65,7 @@ class ThreadActor(Actor):
             reason = self._reason_for(error)
         self._in_hand = None
         self._finish(reason)
+        return self._kill_reason is None and not self._fenced
 
     def _live(self) -> ExitReason:
         try:

@@ -5,9 +5,17 @@ import sys
 import threading
 import traceback
 from types import CoroutineType, FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from supervisors.exits import Killed
+
+
+class Running(Protocol):
+    """What is asked of a thread here: ``threading.Thread`` has it, and what runs in a thread of many stints."""
+
+    @property
+    def ident(self) -> int | None: ...
+    def is_alive(self) -> bool: ...
 
 
 def raise_in_thread(ident: int) -> None:
@@ -29,14 +37,15 @@ def take_exception() -> None:
         return
 
 
-def thread_frame(thread: threading.Thread | None) -> FrameType | None:
+def thread_frame(thread: Running | None) -> FrameType | None:
     """The innermost frame of a thread; None if it does not run. (The id of one that ended may be another's by now.)."""
     if thread is None or thread.ident is None or not thread.is_alive():
         return None
-    return sys._current_frames().get(thread.ident)
+    frame = sys._current_frames().get(thread.ident)
+    return frame if thread.is_alive() else None
 
 
-def thread_stack(thread: threading.Thread | None) -> str:
+def thread_stack(thread: Running | None) -> str:
     """Formatted stack of a thread, innermost call last; empty if it does not run."""
     frame = thread_frame(thread)
     return "".join(traceback.format_stack(frame)) if frame is not None else ""
