@@ -24,7 +24,7 @@ def run(rounds: int, items: int, say: Say) -> Iterator[Row]:
         ("messages", messages(rounds, tells=250 * items, asks=25 * items)),
         ("stop of siblings", siblings(rounds, 5 * items)),
         ("stop behind a backlog", backlog(rounds, 5 * items)),
-        ("memory", memory(min(rounds, 3), 10 * items)),
+        ("memory", memory(min(rounds, 3), max(10 * items, 400))),
     ):
         say(f"kernel: {what}")
         yield from rows

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
@@ -14,15 +15,17 @@ import pykka
 from bench.kernel_actors import PATIENCE, StockSubject, ThreadSubject, loop_thread, specs, tree
 from bench.rows import Row
 from supervisors import (
+    Actor,
     AsyncActor,
     ChildSpec,
     ExitReason,
     LoopThread,
+    Ref,
+    RestartType,
     Runtime,
     Supervisor,
     SupervisorSpec,
     ThreadActor,
-    terminate_child,
 )
 
 MESSAGE_SECONDS = 0.001
@@ -75,10 +78,22 @@ def _spent() -> Iterator[list[Spent]]:
 
 @attrs.frozen
 class Moments:
-    """When a message was in hand, and when the loop of the actor had ended: ``time.perf_counter()``."""
+    """When messages were in hand, and when the loop of the actor had ended: ``time.perf_counter()``."""
 
-    busy: "queue.SimpleQueue[float]" = attrs.field(factory=queue.SimpleQueue)
+    begun: list[float] = attrs.field(factory=list)
+    """One entry for each message that was taken in hand."""
+    busy: threading.Event = attrs.field(factory=threading.Event)
+    """Set from the first message on."""
     ended: "queue.SimpleQueue[float]" = attrs.field(factory=queue.SimpleQueue)
+
+    def message(self) -> None:
+        """A message is in hand."""
+        self.begun.append(time.perf_counter())
+        self.busy.set()
+
+    def end(self) -> None:
+        """The loop has ended."""
+        self.ended.put(time.perf_counter())
 
 
 class StockClerk(pykka.ThreadingActor):
@@ -91,11 +106,11 @@ class StockClerk(pykka.ThreadingActor):
         self._moments = moments
 
     def on_receive(self, _message: Any) -> None:
-        self._moments.busy.put(time.perf_counter())
+        self._moments.message()
         time.sleep(MESSAGE_SECONDS)
 
     def on_stop(self) -> None:
-        self._moments.ended.put(time.perf_counter())
+        self._moments.end()
 
 
 class ThreadClerk(ThreadActor):
@@ -106,11 +121,11 @@ class ThreadClerk(ThreadActor):
         self._moments = moments
 
     def on_receive(self, _message: Any) -> None:
-        self._moments.busy.put(time.perf_counter())
+        self._moments.message()
         time.sleep(MESSAGE_SECONDS)
 
     def on_stop(self) -> None:
-        self._moments.ended.put(time.perf_counter())
+        self._moments.end()
 
 
 class AsyncClerk(AsyncActor):
@@ -121,49 +136,68 @@ class AsyncClerk(AsyncActor):
         self._moments = moments
 
     async def on_receive(self, _message: Any) -> None:
-        self._moments.busy.put(time.perf_counter())
+        self._moments.message()
         await asyncio.sleep(MESSAGE_SECONDS)
 
     async def tear_down(self, reason: ExitReason) -> None:
         del reason
-        self._moments.ended.put(time.perf_counter())
+        self._moments.end()
+
+
+@attrs.frozen
+class Stopped:
+    """What came between the stop signal and the end of the loop."""
+
+    seconds: float
+    messages: int
+    """So many were begun."""
 
 
 def backlog(rounds: int, count: int) -> Iterator[Row]:
     """From the stop signal to the end of the actor's loop, with messages waiting that nobody will handle any more."""
     taken = [_stop_clerks(count) for _ in range(rounds)]
-    stock, in_thread, on_loop = (median(column) * 1e3 for column in zip(*taken, strict=True))
     behind = f"behind {count:,} messages of {MESSAGE_SECONDS * 1e3:g} ms"
-    yield Row.at_most(f"stop signal to the end of the loop, {behind}: thread actor", in_thread, "ms", 5.0)
-    yield Row.at_most(f"stop signal to the end of the loop, {behind}: async actor", on_loop, "ms", 5.0)
-    yield Row(f"stop request to the end of the loop, {behind}: stock Pykka", stock, "ms")
+    for name in ("thread actor", "async actor"):
+        seconds = median(turn[name].seconds for turn in taken)
+        yield Row.at_most(f"stop signal to the end of the loop, {behind}: {name}", seconds * 1e3, "ms", 5.0)
+    seconds = median(turn["stock Pykka"].seconds for turn in taken)
+    yield Row(f"stop request to the end of the loop, {behind}: stock Pykka", seconds * 1e3, "ms")
+    for name in ("thread actor", "async actor"):
+        begun = median(turn[name].messages for turn in taken)
+        yield Row.at_most(f"messages begun after the stop signal, {behind}: {name}", begun, "messages", 1.0)
 
 
-def _stop_clerks(count: int) -> tuple[float, float, float]:
+def _stop_clerks(count: int) -> dict[str, Stopped]:
     stock, in_thread, on_loop = Moments(), Moments(), Moments()
     clerk = StockClerk.start(stock)
     with (
         loop_thread("backlog") as loop,
         tree(
             [
-                ChildSpec("thread", lambda: ThreadClerk(in_thread)),
-                ChildSpec("async", lambda: AsyncClerk(loop, on_loop)),
+                ChildSpec("thread", lambda: ThreadClerk(in_thread), RestartType.TRANSIENT),
+                ChildSpec("async", lambda: AsyncClerk(loop, on_loop), RestartType.TRANSIENT),
             ]
         ) as (runtime, supervisor),
     ):
         thread, coroutine = (runtime.ref(f"{supervisor.path}/{child}") for child in ("thread", "async"))
-        return (
-            _until_ended(stock, clerk.tell, clerk.stop, count),
-            _until_ended(in_thread, thread.tell, lambda: terminate_child(supervisor, "thread"), count),
-            _until_ended(on_loop, coroutine.tell, lambda: terminate_child(supervisor, "async"), count),
-        )
+        return {
+            "stock Pykka": _stop(stock, clerk.tell, clerk.stop, count),
+            "thread actor": _stop(in_thread, thread.tell, _actor(thread).request_stop, count),
+            "async actor": _stop(on_loop, coroutine.tell, _actor(coroutine).request_stop, count),
+        }
 
 
-def _until_ended(moments: Moments, tell: Callable[[Any], None], stop: Callable[[], Any], count: int) -> float:
-    """Seconds from the wish to stop, once the first message is in hand, to the end of the loop."""
+def _actor(ref: Ref) -> Actor:
+    assert ref.actor is not None
+    return ref.actor
+
+
+def _stop(moments: Moments, tell: Callable[[Any], None], stop: Callable[[], Any], count: int) -> Stopped:
+    """Stop an actor once the first of its messages is in hand."""
     for number in range(count):
         tell(number)
-    moments.busy.get(timeout=PATIENCE)
-    began = time.perf_counter()
+    assert moments.busy.wait(PATIENCE)
+    stopped = time.perf_counter()
     stop()
-    return moments.ended.get(timeout=PATIENCE) - began
+    seconds = moments.ended.get(timeout=PATIENCE) - stopped
+    return Stopped(seconds, sum(begun > stopped for begun in moments.begun))

@@ -6,6 +6,7 @@ All have the same browser binary, switches, viewport and page handler, one brows
 
 import asyncio
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -142,13 +143,18 @@ async def _bare(
     from playwright.async_api import async_playwright
 
     urls = iter(run.urls)  # the workers share it
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=run.executable, args=run.switches, chromium_sandbox=run.sandbox
-        )
-        contexts = [await browser.new_context(**run.context) for _ in range(1 if shared_context else run.concurrency)]
-        await asyncio.gather(*(worker(contexts[n % len(contexts)], urls) for n in range(run.concurrency)))
-        await browser.close()
+    with tempfile.TemporaryDirectory(prefix="bench-") as temporary:  # a browser may leave something in it
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=run.executable,
+                args=run.switches,
+                chromium_sandbox=run.sandbox,
+                env={**os.environ, "TMPDIR": temporary},
+            )
+            wanted = 1 if shared_context else run.concurrency
+            contexts = [await browser.new_context(**run.context) for _ in range(wanted)]
+            await asyncio.gather(*(worker(contexts[n % wanted], urls) for n in range(run.concurrency)))
+            await browser.close()
 
 
 async def _tree(run: PageRun, meter: Meter, isolation: Any) -> None:

@@ -24,7 +24,7 @@ class Row:
     """What was measured; unique in a bench."""
     value: float = attrs.field(validator=_finite)
     unit: str
-    """``µs``, ``ms``, ``s``, ``1/s``, ``KiB``, or ``x`` for a ratio."""
+    """``µs``, ``ms``, ``s``, ``1/s``, ``KiB``, ``messages``, or ``x`` for a ratio."""
     bar: float | None = attrs.field(default=None, validator=attrs.validators.optional(_finite))
     """The value that it must not pass."""
     holds: bool | None = None

@@ -151,7 +151,10 @@ _CODES = (
         _NETWORK,
         Remedy.NEW_PAGE,
         tries=2,
-        codes=r"ERR_(?:HTTP2_\w+|QUIC_\w+|(?:INCOMPLETE|INVALID)_CHUNKED_ENCODING|CONTENT_\w+|INVALID_(?:HTTP_)?RESPONSE)",
+        codes=(
+            r"ERR_(?:HTTP2_\w+|QUIC_\w+|(?:INCOMPLETE|INVALID)_CHUNKED_ENCODING|CONTENT_\w+|INVALID_(?:HTTP_)?RESPONSE"
+            r"|RESPONSE_HEADERS_\w+)"
+        ),
     ),
     _retry(
         "connection",

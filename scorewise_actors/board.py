@@ -7,12 +7,14 @@ restart replaces.
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scorewise_actors.durable_results import DurableResults
 from scorewise_actors.job import Progress, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scorewise_actors.checkpoints import Journal
 
 
@@ -58,4 +60,6 @@ class JobBoard:
         """Written by the CheckpointActor: this run is in the journal."""
         self.first_journal: Journal | None = None
         """The journal that ``open_job`` has opened to see its errors; taken by the first CheckpointActor."""
+        self.remains: Mapping[str, Any] | None = None
+        """Written by the CheckpointActor: the journal's last state, once the journal itself is gone from the disk."""
         self.end = JobEnd()

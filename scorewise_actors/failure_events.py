@@ -19,6 +19,7 @@ import attrs
 from policies.classify import FailureClassifier
 from policies.failures import Category, Failure, Stream
 from policies.rules import Reading, Verdict
+from policies.validation import is_number
 from scorewise_actors.correlation import correlation_id
 from scorewise_actors.events import Severity, utc_now
 from scorewise_actors.redaction import redact, redact_text
@@ -126,7 +127,7 @@ def failure_event(report: Any, context: Mapping[str, Any] | None = None) -> Fail
         category=category,
         source=str(report.get("source") or "unknown")[:200],
         error_type=failure.type,
-        error_types=_types(failure, error),
+        error_types=(failure.type, *failure.lineage),
         message=redact_text(failure.message)[:MESSAGE_LIMIT],
         signature=signature_of(failure),
         stream=_stream(category, verdict, given="category" in report),
@@ -207,21 +208,10 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 def _facts(report: Mapping[str, Any], error: BaseException | None) -> Failure:
     status = report.get("status")
-    facts: dict[str, Any] = {}
-    if isinstance(status, int) and not isinstance(status, bool) and 0 <= status <= 999:
-        facts["status"] = status
+    facts: dict[str, Any] = {"status": status} if isinstance(status, int) and is_number(status, 100, 999) else {}
     if error is not None:
-        seen = getattr(error, "status", None)
-        if isinstance(seen, int) and not isinstance(seen, bool) and 0 <= seen <= 999:
-            facts.setdefault("status", seen)
         return Failure.from_exception(error, **facts)
     return Failure(str(report.get("error_type") or "Failure")[:200], report.get("message") or "", **facts)
-
-
-def _types(failure: Failure, error: Any) -> tuple[str, ...]:
-    if not isinstance(error, BaseException):
-        return (failure.type,)
-    return tuple(kind.__name__ for kind in type(error).__mro__ if issubclass(kind, BaseException))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -287,12 +277,13 @@ def _stack(report: Mapping[str, Any], error: Any) -> str | None:
         text = "".join(traceback.format_exception(error))
     if not isinstance(text, str) or text.strip() in ("", "NoneType: None"):
         return None
+    if len(text) > 2 * STACK_LIMIT:  # cut at a line: half a header would not be known for a secret
+        text = text[-2 * STACK_LIMIT :].partition("\n")[2]
     return redact_text(text)[-STACK_LIMIT:]
 
 
 def _seconds(value: Any) -> float | None:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
-    return float(value) if fits else None
+    return float(value) if is_number(value, 0, 1e12) else None
 
 
 def _text(value: Any) -> str | None:

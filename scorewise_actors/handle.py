@@ -283,8 +283,8 @@ class JobHandle:
         return verdict.reason or verdict.outcome if verdict is not None else "its tree gave up"
 
     def _report(self) -> JobReport:
-        state, _ = self._plan.store.read(self.job_id)
-        counted = ledger.audit(state)
+        remains = self._board.remains
+        counted = ledger.audit(remains if remains is not None else self._plan.store.read(self.job_id)[0])
         progress = self._board.progress
         verdict = self._board.end.verdict or Verdict("interrupted", reason="its tree was stopped")
         pending = len(counted.pending)

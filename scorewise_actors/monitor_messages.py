@@ -21,7 +21,7 @@ from scorewise_actors.resources.samples import Sample
 
 @attrs.frozen
 class Report:
-    """What a sample changed for one watch: a breach, a recovery, or a call for cleanup."""
+    """What a sample means for one watch: a breach, a recovery, a call for cleanup, or browsers that are too old."""
 
     watch: str
     policy: ThresholdPolicy
@@ -44,8 +44,10 @@ class Watch:
     policy: ThresholdPolicy
     interval: float
     """Seconds."""
-    cleanup: bool
-    """Whether the monitor itself carries out what the policy asks for."""
+    cleanup: CleanupLevel | None
+    """The hardest cleanup that the monitor carries out for it; None: none at all. From MODERATE on it has browsers
+    renewed, also those beyond their lifetime.
+    """
     sink: Callable[[Report], None] | None = None
     """Told of each report, in the monitor's thread: it must only pass it on."""
     state: ThresholdState = attrs.field(factory=ThresholdState)
@@ -67,7 +69,7 @@ class StartWatch:
     id: str
     policy: ThresholdPolicy
     interval: float
-    cleanup: bool
+    cleanup: CleanupLevel | None
     sink: Callable[[Report], None] = attrs.field(repr=False)
 
 

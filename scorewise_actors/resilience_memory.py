@@ -6,7 +6,6 @@ the newest value or the one before it.
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -30,41 +29,6 @@ class NamedRetry:
 
     policy: RetryPolicy
     classifier: FailureClassifier = attrs.field(factory=FailureClassifier)
-
-
-class AbortActionType(StrEnum):
-    """What can be done when a job is aborted."""
-
-    SHUTDOWN = "SHUTDOWN"
-    """Stop the job."""
-    NOTIFY = "NOTIFY"
-    """Tell somebody."""
-    CLEANUP = "CLEANUP"
-    """Free what it holds."""
-    SAVE_STATE = "SAVE_STATE"
-    """Write a last checkpoint."""
-    LOG_EVENT = "LOG_EVENT"
-    """Write it down."""
-
-
-@attrs.frozen
-class AbortActionSpec:
-    """One action of an abort policy."""
-
-    type: AbortActionType
-    target: str | None = None
-    """For whoever carries it out: an address, a component."""
-    parameters: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
-    timeout: float = 30.0
-    """Seconds that it has."""
-
-
-@attrs.frozen
-class NamedAbort:
-    """An abort policy with its actions; None for the usual ones."""
-
-    policy: AbortPolicy
-    actions: tuple[AbortActionSpec, ...] | None = None
 
 
 @attrs.define
@@ -122,7 +86,7 @@ class JudgedJob:
 class AbortMemory:
     """Of the AbortJudges."""
 
-    policies: Mapping[str, NamedAbort] = MappingProxyType({})
+    policies: Mapping[str, AbortPolicy] = MappingProxyType({})
     jobs: "OrderedDict[str, JudgedJob]" = attrs.field(factory=OrderedDict)
 
 

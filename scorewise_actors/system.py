@@ -24,9 +24,11 @@ from scorewise_actors.handlers import check_handler
 from scorewise_actors.job import Handler, JobReport, Request, check_job_id, check_requests
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.resilience.abort import AbortManager
-from scorewise_actors.resilience.configuration import ResilienceConfiguration
+from scorewise_actors.resilience.checkpoint import CheckpointManager
+from scorewise_actors.resilience.configuration import CheckpointConfiguration, ResilienceConfiguration
 from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
 from scorewise_actors.resilience_messages import JobBegan
 from scorewise_actors.tree import system_spec
@@ -76,7 +78,11 @@ class ActorSystem:
         self.runtime: Runtime | None = None
         self.resilience = SystemTree(lambda: self.runtime, self._abort_job)
         """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
-        settled = resilience if resilience is not None else ResilienceConfiguration()
+        settled = resilience if resilience is not None else self._usual_resilience()
+        self.checkpoints = CheckpointManager(settled.checkpoint, key=self.config.key, connection=self.resilience)
+        """Keeps snapshots of your own states; see ``CheckpointManager``."""
+        self.resources = ResourceMonitor(settled.resource, connection=self.resilience)
+        """Watches memory, processors and disk; see ``ResourceMonitor``."""
         self.retries = RetryManager(settled.retry, self.resilience)
         """Tries operations again; see ``RetryManager``."""
         self.aborts = AbortManager(settled.abort, self.resilience)
@@ -84,6 +90,13 @@ class ActorSystem:
         self.failures = FailureHandler(self.resilience)
         """Decides about failures and keeps them on record."""
         self._jobs: dict[str, JobHandle] = {}
+
+    def _usual_resilience(self) -> ResilienceConfiguration:
+        storage = self.config.storage_path
+        beside = storage.with_name(f"{storage.name}-snapshots")  # not inside: there each folder is a job
+        return ResilienceConfiguration(
+            checkpoint=CheckpointConfiguration(storage_path=beside, encryption_enabled=self.config.encrypt)
+        )
 
     # ------------------------------------------------------------------------------------------------ life cycle
 

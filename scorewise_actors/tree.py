@@ -5,7 +5,8 @@
     ├─ resilience                       one_for_one: behind the managers of the resilience API
     │  ├─ retries     RetryDesk         permanent: policies, budgets, slots of later tries
     │  ├─ aborts      AbortJudges       permanent: judges any job by any policy
-    │  └─ failures    FailureLedger     permanent: what failed, per job
+    │  ├─ failures    FailureLedger     permanent: what failed, per job
+    │  └─ checkpoints-<folder>  SnapshotKeeper  permanent, on first use: the only writer of a folder's snapshots
     └─ job:<id>                         rest_for_one, any significant child ends it; temporary
        ├─ checkpoint  CheckpointActor   permanent
        ├─ frontier    FrontierActor     transient, significant: ends normally when the work is done

@@ -76,7 +76,7 @@ from supervisors.system_messages import (
     statistics,
     stop_trace,
     suspend,
-    trace,
+    trace_messages,
 )
 from supervisors.thread_actor import ThreadActor
 from supervisors.transitions import ChildInfo, SupervisorError
@@ -141,6 +141,6 @@ __all__ = [
     "stop_trace",
     "suspend",
     "terminate_child",
-    "trace",
+    "trace_messages",
     "which_children",
 ]

@@ -30,7 +30,7 @@ from supervisors.instruments import Instruments
 from supervisors.mailbox import is_stop_request
 from supervisors.mailbox_policy import MailboxPolicy
 from supervisors.refusals import MailboxFullError, NotHandledError
-from supervisors.signals import Down, Ready, Signal, Stop, SystemRequest
+from supervisors.signals import Down, Kill, Ready, Signal, Stop, SystemRequest
 from supervisors.spec import Ladder
 from supervisors.timer import Timer
 
@@ -409,6 +409,8 @@ class Actor(pykka.Actor):
         if isinstance(message, Stop):
             self._stop_reason = message.reason
             return True
+        if isinstance(message, Kill):
+            raise ActorExit(message.reason)
         if isinstance(message, SystemRequest):
             return self._serve_request(message)
         if isinstance(message, Signal):

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
 from supervisors.bounded_mailbox import BoundedLoopMailbox
 from supervisors.current import current
 from supervisors.exits import SHUTDOWN, ExitReason
+from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
 from supervisors.loop_thread import LoopThread
 from supervisors.mailbox import LoopMailbox
 from supervisors.mailbox_policy import MailboxPolicy
@@ -202,13 +204,20 @@ class AsyncActor(Actor):
         return True
 
     def inject(self, reason: ExitReason) -> bool:
-        """Raise ``Killed`` in the loop's thread if this very actor runs there now; its neighbours stay unharmed. If it
-        awaits, it is cancelled once more: a handler may have swallowed the first cancellation.
+        """Raise ``Killed`` in the loop's thread if a handler or hook of this very actor runs there now; its neighbours,
+        and the loop itself, stay unharmed. If it awaits, it is cancelled once more: a handler may have swallowed the
+        first cancellation.
         """
-        if running_actor(self.loop_thread) is not self:
-            return self.request_cancel(reason)
-        self._kill_reason = reason
-        return self.loop_thread.interrupt()
+        for _ in range(INJECTION_TRIES):
+            frame = self.loop_thread.frame()
+            if _actor_of(frame) is not self:
+                break
+            if frame is not None and in_foreign_code(frame, _LOOP_CODES):
+                self._kill_reason = reason
+                if self.loop_thread.interrupt(frame):
+                    return True
+            time.sleep(INJECTION_PAUSE)
+        return self.request_cancel(reason)
 
     def stack(self) -> str:
         if running_actor(self.loop_thread) is self:
@@ -225,10 +234,18 @@ class AsyncActor(Actor):
 
 def running_actor(loop: LoopThread) -> AsyncActor | None:
     """The actor whose code is on the stack of the loop's thread now. Any thread; a snapshot."""
-    frame: FrameType | None = loop.frame()
+    return _actor_of(loop.frame())
+
+
+def _actor_of(frame: "FrameType | None") -> AsyncActor | None:
     while frame is not None:
         if frame.f_code in (AsyncActor._run.__code__, AsyncActor._shepherd.__code__):
             actor = frame.f_locals.get("self")
             return actor if isinstance(actor, AsyncActor) else None
         frame = frame.f_back
     return None
+
+
+_LOOP_CODES = frozenset(
+    function.__code__ for function in (AsyncActor._run, AsyncActor._serve, AsyncActor._last_hook, AsyncActor._shepherd)
+)

@@ -138,10 +138,11 @@ class Draft:
     def enqueue(self, child: Child) -> None:
         """Start a child that is down: now, or in its place within the plan under way."""
         child = self.put(attrs.evolve(child, status=Status.QUEUED))
-        if self.plan is not None and child.position == self._next_position - 1:
-            self.plan = attrs.evolve(self.plan, starts=(*self.plan.starts, child.id))
-        elif self.plan is not None:
-            self.plan = attrs.evolve(self.plan, starts=_coming(self.ordered()), started=0)
+        plan = self.plan
+        if plan is not None and child.position == self._next_position - 1 and child.id not in plan.starts:
+            self.plan = attrs.evolve(plan, starts=(*plan.starts, child.id))  # a new one at the end: nothing to sort
+        elif plan is not None:
+            self.plan = attrs.evolve(plan, starts=_coming(self.ordered()), started=0)
         elif self.phase is not Phase.NEW:  # before Init everything waits for it
             self.start(child)
 

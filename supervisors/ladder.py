@@ -48,8 +48,11 @@ class LadderRun:
                 self._timer.cancel()
 
     def _then(self, seconds: float, rung: Callable[[], None]) -> None:
-        if not self._done and not math.isinf(seconds):
-            self._timer = self._runtime.timer.after(seconds, rung)
+        if math.isinf(seconds):
+            return
+        self._timer = self._runtime.timer.after(seconds, rung)
+        if self._done:  # looked at last: the end may have come too early to cancel this timer, which keeps the actor
+            self._timer.cancel()
 
     def _stop(self) -> None:
         if self._ladder.stop == 0:

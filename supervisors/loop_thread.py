@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from supervisors.threads import raise_in_thread, thread_frame, thread_stack
+from supervisors.threads import raise_in_frame, thread_frame, thread_stack
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor
@@ -85,12 +85,9 @@ class LoopThread:
         """The innermost frame of the loop's thread; None if it has ended."""
         return thread_frame(self._thread)
 
-    def interrupt(self) -> bool:
-        """Raise ``Killed`` in whatever runs on the loop now. False if the thread has ended."""
-        if not self._thread.is_alive() or self.ident is None:
-            return False
-        raise_in_thread(self.ident)
-        return True
+    def interrupt(self, frame: FrameType) -> bool:
+        """Raise ``Killed`` in this frame, if it is still the innermost one of the loop's thread. False if not."""
+        return self.ident is not None and raise_in_frame(self.ident, frame)
 
     def _stop(self) -> None:
         self._stopped = True

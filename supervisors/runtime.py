@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import os
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -132,6 +133,9 @@ class Runtime:
         self.ref(path).point_to(actor)
         if self.registers(actor):
             pykka.ActorRegistry.register(actor.actor_ref)
+        if self._deadline is not None:
+            actor._finish(ExitReason(ExitKind.START_FAILED, "the interpreter exits: nothing is started any more"))
+            return
         try:
             actor._start_actor_loop()
         except Exception as error:  # noqa: BLE001 - no thread to be had, loop gone: a refused start
@@ -260,10 +264,16 @@ _open_runtimes: "weakref.WeakSet[Runtime]" = weakref.WeakSet()
 
 @atexit.register
 def _stop_all() -> None:
-    """Actors run in daemon threads: without this their stop hooks would not run when the interpreter exits."""
-    for runtime in list(_open_runtimes):
+    """Actors run in daemon threads: without this their stop hooks would not run when the interpreter exits. All trees
+    stop side by side, within one deadline.
+    """
+    runtimes, deadline = list(_open_runtimes), time.monotonic() + _EXIT_DEADLINE
+    for runtime in runtimes:
         runtime._deadline = runtime.clock.monotonic() + _EXIT_DEADLINE
-        runtime.stop(_EXIT_DEADLINE)
+        if runtime._root is not None:
+            runtime._root.request_stop(SHUTDOWN)
+    for runtime in runtimes:
+        runtime.stop(max(0.0, deadline - time.monotonic()))
 
 
 def _mark_dead() -> None:

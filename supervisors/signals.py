@@ -23,6 +23,13 @@ class Stop(Signal):
 
 
 @attrs.frozen
+class Kill(Signal):
+    """End after the message in hand, as killed: for an actor that no exception can be raised in just now."""
+
+    reason: ExitReason
+
+
+@attrs.frozen
 class Ready(Signal):
     """Told to the supervisor: the incarnation's ``on_start`` returned."""
 

@@ -24,7 +24,7 @@ from supervisors.hooks import ChildHooks, run_hook
 from supervisors.kept_mail import KeptMails
 from supervisors.mailbox import is_stop_request
 from supervisors.ref import Ref
-from supervisors.signals import Down, Ready, Signal, Stop, Timeout
+from supervisors.signals import Down, Kill, Ready, Signal, Stop, Timeout
 from supervisors.spec import SUPERVISOR_LADDER, ChildSpec, SupervisorSpec
 from supervisors.thread_actor import ThreadActor
 from supervisors.transitions import (
@@ -177,11 +177,23 @@ class Supervisor(ThreadActor):
         """The children in start order. Any thread; a snapshot."""
         return which(self._state)
 
+    def inject(self, reason: ExitReason) -> bool:
+        """End it between two messages, where its books are in order and no child is half started. Only the second time
+        by an exception: it is stuck in a start function then.
+        """
+        if self._kill_reason is not None or self._past_loop:
+            return super().inject(reason)
+        self._kill_reason = reason
+        self.actor_inbox.put(Envelope(Kill(reason)))
+        return True
+
     def on_failure(self, *_exc_info: Any) -> None:
         """A supervisor that crashed takes its subtree along before its parent hears of it.
 
         It waits in its own thread: it serves nobody any more, and its parent goes on serving others meanwhile.
         """
+        for timer in self._timers.values():  # they would keep it in memory until they are due
+            timer.cancel()
         for future in self._requests.values():
             if future is not None:
                 future.offer(error=RuntimeError(f"{self.path} crashed"))

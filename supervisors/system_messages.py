@@ -96,7 +96,7 @@ def measure(ref: "Ref", *, on: bool = True) -> ReplyFuture:
     return ref.request(Measure(on))
 
 
-def trace(ref: "Ref", count: int = 100, seconds: float = 60.0, text: int = 200) -> ReplyFuture:
+def trace_messages(ref: "Ref", count: int = 100, seconds: float = 60.0, text: int = 200) -> ReplyFuture:
     """Have each message that the actor handles announced as event ``Traced``: ``count`` of them (10,000 at most), for
     ``seconds`` (3,600 at most), with ``text`` characters (2,000 at most) of the message. It ends by itself, announced
     as ``TraceEnded``; another trace takes its place. Ends with the incarnation. Answers True when it has begun.
@@ -185,7 +185,7 @@ class Measure(SystemRequest):
 
 @attrs.frozen
 class Trace(SystemRequest):
-    """See ``trace``."""
+    """See ``trace_messages``."""
 
     count: int = attrs.field(validator=_within(1, MAX_TRACE, "messages", whole=True))
     seconds: float = attrs.field(validator=_within(0.001, MAX_TRACE_SECONDS, "seconds", whole=False))

@@ -1,6 +1,7 @@
 """An actor with a thread of its own: for blocking work and for everything that is not a coroutine."""
 
 import threading
+import time
 from typing import Any, ClassVar
 
 from pykka._envelope import Envelope
@@ -9,10 +10,12 @@ from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
 from supervisors.bounded_mailbox import BoundedMailbox
 from supervisors.current import current
 from supervisors.exits import ExitReason, Killed
+from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
 from supervisors.idle_threads import IdleThreads, Stint
 from supervisors.mailbox import Mailbox
 from supervisors.mailbox_policy import MailboxPolicy
-from supervisors.threads import raise_in_thread, take_exception, thread_stack
+from supervisors.signals import Kill
+from supervisors.threads import raise_in_frame, take_exception, thread_frame, thread_stack
 
 
 class ThreadActor(Actor):
@@ -140,18 +143,36 @@ class ThreadActor(Actor):
     # ------------------------------------------------------------------------------------------------ the rungs
 
     def inject(self, reason: ExitReason) -> bool:
-        """Raise ``Killed`` in the thread. It arrives when the thread runs Python code again: not inside a blocking C
-        call. Injected under the lock that the dying thread takes, because thread ids are reused at once.
+        """Raise ``Killed`` in the thread if a handler or hook runs there. It arrives when the thread runs Python code
+        again: not inside a blocking C call. One that is between two messages ends before the next. Injected under the
+        lock that the dying thread takes, because thread ids are reused at once.
         """
-        with self._life:
-            thread = self._thread
-            if thread is None or self._past_loop or not thread.is_alive() or thread.ident is None:
-                return False
-            self._kill_reason = reason
-            self._injected = True
-            raise_in_thread(thread.ident)
-        self.actor_inbox.nudge()
+        if self._past_loop or thread_frame(self._thread) is None:
+            return False
+        self.actor_inbox.put(Envelope(Kill(reason)))
+        for _ in range(INJECTION_TRIES):
+            with self._life:
+                frame = thread_frame(self._thread)
+                if self._thread is None or frame is None or self._past_loop:
+                    return True  # by the signal
+                self._kill_reason = reason
+                if in_foreign_code(frame, _LOOP_CODES) and raise_in_frame(self._thread.ident or 0, frame):
+                    self._injected = True
+                    return True
+            time.sleep(INJECTION_PAUSE)
         return True
 
     def stack(self) -> str:
         return thread_stack(self._thread)
+
+
+_LOOP_CODES = frozenset(
+    function.__code__
+    for function in (
+        ThreadActor._run,
+        ThreadActor._live,
+        ThreadActor._serve,
+        ThreadActor._handle,
+        ThreadActor._last_hook,
+    )
+)

@@ -4,10 +4,28 @@ import ctypes
 import sys
 import threading
 import traceback
+from functools import partial
+from itertools import compress, starmap
+from operator import is_, methodcaller
 from types import CoroutineType, FrameType
 from typing import Any, Protocol
 
 from supervisors.exits import Killed
+
+_set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_set_exception.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_set_exception.restype = ctypes.c_int
+
+
+def raise_in_frame(ident: int, frame: FrameType) -> bool:
+    """Schedule ``Killed`` in the thread with this id if ``frame`` is still its innermost frame: it arrives there, when
+    the thread runs Python code again. False if the thread has moved on.
+
+    Look and deed are one call into C, in which this thread keeps the interpreter lock: between two lines of Python the
+    other thread could return from the frame, and the exception would hit whatever it does then.
+    """
+    frames = map(methodcaller("get", ident), starmap(sys._current_frames, [()]))
+    return bool(sum(starmap(_set_exception, compress([(ident, Killed)], map(partial(is_, frame), frames)))))
 
 
 class Running(Protocol):
@@ -20,7 +38,7 @@ class Running(Protocol):
 
 def raise_in_thread(ident: int) -> None:
     """Schedule ``Killed`` in the thread with this id. It arrives when the thread runs Python code again."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Killed))
+    _set_exception(ident, Killed)
 
 
 def take_exception() -> None:

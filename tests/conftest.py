@@ -14,7 +14,7 @@ from scorewise_actors import ActorSystem
 from scorewise_actors.demo.league import League
 from scorewise_actors.demo.site import LeagueSite
 
-LEFTOVER_DEADLINE = 20.0
+LEFTOVER_DEADLINE = 60.0
 
 
 @pytest.fixture(scope="session", autouse=True)

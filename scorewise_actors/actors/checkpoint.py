@@ -1,6 +1,8 @@
 """CheckpointActor: the only writer of the job's journal."""
 
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -33,6 +35,16 @@ class NotRecorded(CheckpointError):  # noqa: N818 - reads as a fact
     """Something was given to be recorded, and is not; giving it again is right."""
 
 
+class JournalGone(CheckpointError):  # noqa: N818 - reads as a fact
+    """The job's files were deleted, or moved away, while it runs: waiting brings nothing back."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"the job's journal is gone: {folder} was deleted or moved away while the job ran; put it back and resume "
+            "the job, or run it again to start over"
+        )
+
+
 @attrs.frozen
 class _Flush:
     """Write what has gathered. Told to itself, so that whatever waits in the mailbox by then is written as well."""
@@ -42,7 +54,8 @@ class CheckpointActor(ThreadActor):
     """Makes commits durable, many at a time when they come fast, and acknowledges them only then.
 
     While the disk is full or broken it keeps what it was given, says so to the frontier (which hands out nothing more)
-    and tries again; after ``storage_patience`` seconds the judge hears of it and halts the job.
+    and tries again; after ``storage_patience`` seconds, or at once if the journal was deleted under it, the judge hears
+    of it and halts the job.
     """
 
     drains = True
@@ -52,6 +65,8 @@ class CheckpointActor(ThreadActor):
         self._plan = plan
         self._board = board
         self._journal: Journal | None = None
+        self._folder: os.stat_result | None = None
+        """Which folder the journal is in."""
         self._batch: list[Commit] = []
         self._policies: dict[str, dict[str, Any]] = {}
         self._flushing = False
@@ -65,6 +80,7 @@ class CheckpointActor(ThreadActor):
             journal.append(ledger.opening(journal.state, time.time()), now_ms=_now_ms())
             board.run_opened = True
             board.results.first_of_run = len(journal.state["outcomes"])
+        self._folder = self._plan.store.directory(self._plan.job_id).stat()
         board.results.publish(journal.state["outcomes"])
 
     def on_receive(self, message: Any) -> Any:
@@ -94,8 +110,9 @@ class CheckpointActor(ThreadActor):
         assert journal is not None
         verdict = self._board.end.verdict or Verdict("interrupted")
         try:
+            self._check_folder()
             journal.append(ledger.closing(len(journal.state["runs"]), time.time(), verdict), now_ms=_now_ms())
-        except CheckpointStorageError as error:
+        except (CheckpointStorageError, JournalGone) as error:
             logger.error("the end of the run could not be recorded: {}", error)
         self._unanswered()
         journal.close()
@@ -120,8 +137,9 @@ class CheckpointActor(ThreadActor):
         assert self._journal is not None
         try:
             if ops or in_trouble:  # also with nothing to write: is there room again?
+                self._check_folder()
                 self._journal.append(ops, now_ms=_now_ms())
-        except CheckpointStorageError as error:
+        except (CheckpointStorageError, JournalGone) as error:
             self._in_trouble(error)
             return
         self._batch, self._policies = [], {}
@@ -138,14 +156,28 @@ class CheckpointActor(ThreadActor):
             if commit.acknowledge is not None:
                 commit.acknowledge.offer(value=commit.answer)
 
-    def _in_trouble(self, error: CheckpointStorageError) -> None:
+    def _check_folder(self) -> None:
+        """A file that was deleted takes all that is written to it, and keeps nothing."""
+        store, job_id = self._plan.store, self._plan.job_id
+        folder = store.directory(job_id)
+        assert self._folder is not None
+        try:
+            there = os.path.samestat(folder.stat(), self._folder) and store.exists(job_id)
+        except OSError:
+            there = False
+        if not there:
+            assert self._journal is not None
+            self._board.remains = self._journal.state
+            raise JournalGone(folder)
+
+    def _in_trouble(self, error: CheckpointStorageError | JournalGone) -> None:
         now = time.monotonic()
         if self._trouble_since is None:
             self._trouble_since = now
-            logger.error("storage cannot be written, trying again every {} s: {}", RETRY_EVERY, error)
+            logger.error("storage cannot be written, tried again every {} s: {}", RETRY_EVERY, error)
             self.runtime.ref(self._plan.frontier).tell(StorageTrouble(str(error)))
         down_for = now - self._trouble_since
-        if down_for > self._plan.config.storage_patience:
+        if isinstance(error, JournalGone) or down_for > self._plan.config.storage_patience:
             self.runtime.ref(self._plan.judge).tell(StorageFailed(str(error), down_for))
         me = self.ref
         self.runtime.timer.after(RETRY_EVERY, lambda: me.tell(_Flush()))

@@ -71,7 +71,7 @@ class AbortJudgeActor(ThreadActor):
                 browsers = sum(len(slots) for slots in self._plan.config.slots())
                 self._state, decision = self._policy.crash(self._state, now, browsers)
             case StorageFailed(error, seconds):
-                reason = f"storage could not be written for {seconds:.0f} s: {error}"
+                reason = f"storage could not be written for {seconds:.0f} s: {error}" if seconds >= 1 else error
                 self._end(Verdict("storage", "storage patience", reason, {"seconds": round(seconds, 1)}))
             case Breach(resource, value, limit, level, breached):
                 self._news.breach(message)

@@ -2,7 +2,6 @@
 
 import gc
 import math
-import random
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,15 +35,13 @@ if TYPE_CHECKING:
 
 SYSTEM = "system"
 """Id of the watch that a system has of its own; its breaches go to the judges of all jobs."""
-LIFETIME_JITTER = 0.1
-"""Browsers that were started together live this part longer or shorter, so that they are not all renewed together."""
 _TOGETHER = 0.1
 """Part of its interval by which a watch may be early, to share a sample with another one."""
 
 
 def system_memory(config: SystemConfig) -> MonitorMemory:
     """What the monitor of a system begins with."""
-    watch = Watch(SYSTEM, config.thresholds, config.monitor_interval, cleanup=True)
+    watch = Watch(SYSTEM, config.thresholds, config.monitor_interval, CleanupLevel.FORCE)
     return MonitorMemory({SYSTEM: watch})
 
 
@@ -104,12 +101,13 @@ class MonitorActor(TrackedActor):
         watch.state, decision = watch.policy.evaluate(watch.state, readings, now)
         for event in decision.events:
             self._tell(watch, event)
-        cleanup = decision.cleanup if watch.cleanup else None
+        hardest = watch.cleanup
+        cleanup = None if decision.cleanup is None or hardest is None else min(decision.cleanup, hardest)
         if cleanup is not None:
             self._clean(cleanup, watch, sample, now)
-        if overdue and watch.cleanup:
+        if overdue and hardest is not None and hardest >= CleanupLevel.MODERATE:
             self._upkeep.renew_overdue(overdue, now)
-        if watch.sink is not None and (decision.events or cleanup is not None):
+        if watch.sink is not None and (decision.events or cleanup is not None or overdue):
             report = Report(
                 watch.id, watch.policy, sample, readings, decision.events, watch.state.breached, cleanup, overdue
             )
@@ -177,8 +175,8 @@ def lifetimes(
 ) -> tuple[float | None, tuple[BrowserProcess, ...]]:
     """The reading ``browser_lifetime``, and the browsers beyond their own limit, the most overdue first.
 
-    Each browser has a limit of its own, within the jitter, and always the same. The reading is the age of the one that
-    is nearest to its limit, in terms of the policy's: it passes the limit when that browser passes its own.
+    Each browser has a limit of its own, within the threshold's jitter, and always the same. The reading is the age of
+    the one nearest to its limit, in terms of the policy's: it passes the limit when that browser passes its own.
     """
     threshold = _threshold(policy, "browser_lifetime")
     if threshold is None or not threshold.limit:
@@ -189,8 +187,8 @@ def lifetimes(
 
 
 def _own_limit(threshold: Threshold, browser: BrowserProcess) -> float:
-    # where its start time tells of it, a successor has another limit than the browser before it
-    return threshold.spread(LIFETIME_JITTER, random.Random(f"{browser.pid} {browser.started}")).limit  # noqa: S311
+    # its start time tells it from the browser that had the same pid before it
+    return threshold.for_subject(f"{browser.pid} {browser.started}").limit
 
 
 def _threshold(policy: ThresholdPolicy, resource: str) -> Threshold | None:

@@ -162,7 +162,8 @@ class ScrapeActor(AsyncActor):
         assert browser is not None, "a scraper is started after its browser"
         if browser is self._browser:
             return
-        slot = await browser.new_page_slot()
+        before = self._slot if self._browser is not None and not self._browser.gone.is_set else None
+        slot = await browser.new_page_slot(await before.session() if before is not None else None)
         await self._leave()
         self._slot, self._browser = slot, browser
         self._cell.slots_in_use[browser] = self._cell.slots_in_use.get(browser, 0) + 1

@@ -165,9 +165,12 @@ class Browser:
                         what="Browser.collect_garbage",
                     )
 
-    async def new_page_slot(self) -> PageSlot:
-        """A slot that serves one item at a time; its page is opened by its first ``fresh()``."""
-        slot = PageSlot(self)
+    async def new_page_slot(self, session: dict[str, Any] | None = None) -> PageSlot:
+        """A slot that serves one item at a time; its page is opened by its first ``fresh()``.
+
+        ``session`` is what a slot before it told (see ``PageSlot.session``).
+        """
+        slot = PageSlot(self, session)
         await slot.open()
         return slot
 

@@ -7,7 +7,7 @@ enough, when it crashed, when a call did not come back, or when a handler did so
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from playwright.async_api import BrowserContext, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
@@ -18,6 +18,7 @@ from scorewise_actors.browser.gone import Gone
 from scorewise_actors.browser.guard import guard
 from scorewise_actors.browser.reset import clear_storage, leave_document
 from scorewise_actors.browser.scope import Scope
+from scorewise_actors.browser.storage_state import storage_state
 from scorewise_actors.browser.taint import Taint
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ MAX_POPUPS = 4
 class PageSlot:
     """One page of a browser, in a context of its own, for one item at a time. On the driver's loop only."""
 
-    def __init__(self, browser: "Browser") -> None:
+    def __init__(self, browser: "Browser", session: dict[str, Any] | None = None) -> None:
         self.browser = browser
+        self._begin_with = session
         self.status: int | None = None
         """HTTP status of the last main document of this item; None when there was no answer (yet)."""
         self.headers: Mapping[str, str] = {}
@@ -101,6 +103,17 @@ class PageSlot:
         self._scope = scope
         self._guarded = cast("Page", scope.wrap(self._page))
         return self._guarded
+
+    async def session(self) -> dict[str, Any] | None:
+        """Cookies and storage, for a slot in the browser that takes this one's place. None where the isolation lets no
+        item see what another one left, and for a browser that does not tell within ``close_timeout``.
+        """
+        if self._context is None or self._options.isolation not in {"none", "page"}:
+            return None
+        with contextlib.suppress(BrowserLayerError, PlaywrightError):
+            telling = storage_state(self._context)
+            return await self._soon(telling, "BrowserContext.storage_state", page_matters=False)
+        return None
 
     def retire(self) -> None:
         """The next item gets a new page in a new context, whatever the isolation."""
@@ -193,9 +206,11 @@ class PageSlot:
             await self._open_page()
 
     async def _open_context(self) -> None:
-        context = await self._guard(
-            self.browser.raw.new_context(**self._options.context_arguments()), "Browser.new_context"
-        )
+        arguments = self._options.context_arguments()
+        session, self._begin_with = self._begin_with, None
+        if session is not None:
+            arguments = {**arguments, "storage_state": session}
+        context = await self._guard(self.browser.raw.new_context(**arguments), "Browser.new_context")
         context.set_default_timeout(self._options.operation_timeout * 1000)
         context.set_default_navigation_timeout(self._options.navigation_timeout * 1000)
         context.on("page", self._limit_popups)

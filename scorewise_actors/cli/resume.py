@@ -50,6 +50,11 @@ def execute(arguments: Namespace) -> ExitCode:
 
 
 def _memo(job_id: str, storage: str) -> Memo:
+    if not Path(storage).exists():
+        raise ConfigurationError(
+            f"there is no job {job_id!r}: there is no folder {Path(storage).absolute()}; go to where the job was "
+            "started, or name its storage with --storage"
+        )
     store = CheckpointStore(storage, None, writable=False)
     if not store.exists(job_id):
         known = ", ".join(repr(info.job_id) for info in store.jobs()) or "none"

@@ -4,11 +4,17 @@ They are clients of the same actors and policies as everything else here: bound 
 (``system.retries``, ...) or, constructed alone, to a small tree of their own that starts on first use.
 """
 
+from policies.abort_decision import AbortStep, Measure
 from scorewise_actors.correlation import correlation, correlation_id
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction
 from scorewise_actors.resilience import presets, sources
 from scorewise_actors.resilience.abort import AbortManager
+from scorewise_actors.resilience.browser_session import (
+    BrowserSession,
+    capture_browser_state,
+    restore_browser_state,
+)
 from scorewise_actors.resilience.checkpoint import CheckpointManager
 from scorewise_actors.resilience.configuration import (
     AbortConfiguration,
@@ -40,17 +46,17 @@ from scorewise_actors.resilience.errors import (
     TreeUnavailableError,
 )
 from scorewise_actors.resilience.failure import FailureHandler
+from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
-from scorewise_actors.resilience_memory import AbortActionSpec, AbortActionType
 
 __all__ = [
-    "AbortActionSpec",
-    "AbortActionType",
     "AbortConfiguration",
     "AbortConfigurationError",
     "AbortExecutionError",
     "AbortManager",
     "AbortPolicyNotFoundError",
+    "AbortStep",
+    "BrowserSession",
     "CheckpointConfiguration",
     "CheckpointCorruptionError",
     "CheckpointCreationError",
@@ -64,6 +70,7 @@ __all__ = [
     "FailureHandlingError",
     "LoggingConfiguration",
     "MaxRetriesExceededError",
+    "Measure",
     "PermanentFailureError",
     "RecoveryAction",
     "ResilienceConfiguration",
@@ -71,6 +78,7 @@ __all__ = [
     "ResilienceException",
     "ResourceCleanupError",
     "ResourceConfiguration",
+    "ResourceMonitor",
     "ResourceMonitoringError",
     "ResourceThresholdExceededError",
     "ResourceThresholdNotFoundError",
@@ -81,8 +89,10 @@ __all__ = [
     "RetryPolicyNotFoundError",
     "Severity",
     "TreeUnavailableError",
+    "capture_browser_state",
     "correlation",
     "correlation_id",
     "presets",
+    "restore_browser_state",
     "sources",
 ]

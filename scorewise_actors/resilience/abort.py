@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from policies import named
-from policies.abort import AbortAction
+from policies.abort import AbortAction, AbortPolicy
+from policies.abort_decision import AbortStep, Measure
 from policies.failures import Category
 from policies.validation import is_number
 from scorewise_actors.errors import ExitCode
@@ -28,7 +29,6 @@ from scorewise_actors.resilience.errors import (
     ResilienceException,
 )
 from scorewise_actors.resilience.logs import log
-from scorewise_actors.resilience_memory import AbortActionSpec, AbortActionType, NamedAbort
 from scorewise_actors.resilience_messages import (
     Analyse,
     DefinePolicy,
@@ -77,7 +77,7 @@ class AbortManager(TreeClient):
         super().__init__(connection)
         self.config = config if config is not None else AbortConfiguration()
         self._notify = notify
-        self._actions: dict[AbortActionType, ActionHandler] = {}
+        self._actions: dict[Measure, ActionHandler] = {}
         self._judged_by: dict[str, str] = {}
         self._asked_on: dict[str, asyncio.AbstractEventLoop] = {}
         """Job → loop of whoever asked about it last: a notification hook runs there."""
@@ -96,19 +96,19 @@ class AbortManager(TreeClient):
         chosen: str = await self._call("aborts", DefinePolicy(name, policy))
         return chosen
 
-    def _policy_for(self, job_id: str, policy_id: str | None) -> tuple[str, NamedAbort]:
+    def _policy_for(self, job_id: str, policy_id: str | None) -> tuple[str, AbortPolicy]:
         job = self._connection.memory.aborts.jobs.get(job_id) if policy_id is None else None
         if job is not None and job.own is not None:
-            return OF_THE_JOB, NamedAbort(job.own)
+            return OF_THE_JOB, job.own
         return self._policy(None if policy_id == OF_THE_JOB else policy_id)
 
-    def _policy(self, policy_id: str | None) -> tuple[str, NamedAbort]:
+    def _policy(self, policy_id: str | None) -> tuple[str, AbortPolicy]:
         wanted = self.config.default_policy if policy_id is None else policy_id
         own = self._connection.memory.aborts.policies
         if isinstance(wanted, str) and wanted in own:
             return wanted, own[wanted]
         try:
-            return wanted, NamedAbort(named.get("abort", wanted))
+            return wanted, named.get("abort", wanted)
         except (LookupError, TypeError):
             known = ", ".join(sorted({*named.names("abort"), *own}))
             raise AbortPolicyNotFoundError.because(
@@ -154,8 +154,8 @@ class AbortManager(TreeClient):
         ``AbortExecutionError``.
         """
         _check_job(job_id)
-        policy_id, entry = self._policy_for(job_id, abort_policy_id)
-        floor = max(self.config.min_operations_before_eval, entry.policy.min_operations)
+        policy_id, policy = self._policy_for(job_id, abort_policy_id)
+        floor = max(self.config.min_operations_before_eval, policy.min_operations)
         answer: dict[str, Any] = {
             "should_abort": False,
             "reason": "abort management is switched off (AbortConfiguration.enabled is False)",
@@ -170,7 +170,7 @@ class AbortManager(TreeClient):
         }
         if self.config.enabled:
             self._asked_on[job_id] = asyncio.get_running_loop()
-            question = Judge(job_id, policy_id, entry.policy, floor, self.config.evaluation_interval)
+            question = Judge(job_id, policy_id, policy, floor, self.config.evaluation_interval)
             judgement: Judgement = await self._call("aborts", question)
             answer |= _explained(judgement, floor)
             if answer["should_abort"]:
@@ -203,16 +203,16 @@ class AbortManager(TreeClient):
 
     def register_abort_action(self, action: str, handler: ActionHandler) -> None:
         """Have ``handler(job_id, reason, action)`` carry out SHUTDOWN, CLEANUP, SAVE_STATE, NOTIFY or LOG_EVENT; sync
-        (it gets a thread) or async. ``action`` is an ``AbortActionSpec`` with ``type``, ``target``, ``parameters`` and
+        (it gets a thread) or async. ``action`` is an ``AbortStep`` with ``measure``, ``target``, ``parameters`` and
         ``timeout``. Raises ``AbortConfigurationError``.
         """
         try:
-            kind = AbortActionType(action.upper())
-        except (ValueError, AttributeError):
-            words = ", ".join(AbortActionType)
+            kind = Measure[action.upper()]
+        except (KeyError, AttributeError):
+            words = ", ".join(Measure.__members__)
             raise AbortConfigurationError.because(f"an abort action is one of {words}, got {action!r}") from None
         if not callable(handler):
-            raise AbortConfigurationError.because(f"the handler of {kind} must be a function, got {handler!r}")
+            raise AbortConfigurationError.because(f"the handler of {kind.name} must be a function, got {handler!r}")
         self._actions[kind] = handler
 
     async def execute_abort_actions(self, job_id: str, abort_reason: str, abort_policy_id: str | None = None) -> bool:
@@ -228,9 +228,9 @@ class AbortManager(TreeClient):
         if not self.config.enabled:
             log("INFO", f"job {job_id}: abort actions are switched off", job_id=job_id)
             return False
-        policy_id, entry = self._policy_for(job_id, abort_policy_id or self._judged_by.get(job_id))
+        policy_id, policy = self._policy_for(job_id, abort_policy_id or self._judged_by.get(job_id))
         run = ActionRun(job_id, redact_text(str(abort_reason)), policy_id, self._built_in(), self._actions)
-        outcomes = await run.carry_out(entry.actions)
+        outcomes = await run.carry_out(policy.on_abort)
         for kind, outcome in outcomes:
             self._connection.tell("failures", RecordNote(job_id, "action", f"{kind}:{outcome}"))
         failed = [kind for kind, outcome in outcomes if outcome == "failed"]
@@ -244,17 +244,17 @@ class AbortManager(TreeClient):
         )
         return not failed
 
-    def _built_in(self) -> dict[AbortActionType, ActionHandler]:
+    def _built_in(self) -> dict[Measure, ActionHandler]:
         return {
-            AbortActionType.LOG_EVENT: self._log_event,
-            AbortActionType.NOTIFY: self._tell_hook,
-            AbortActionType.SHUTDOWN: self._halt,
+            Measure.LOG_EVENT: self._log_event,
+            Measure.NOTIFY: self._tell_hook,
+            Measure.SHUTDOWN: self._halt,
         }
 
-    async def _log_event(self, job_id: str, reason: str, action: AbortActionSpec) -> None:
+    async def _log_event(self, job_id: str, reason: str, action: AbortStep) -> None:
         log("ERROR", f"job {job_id} is aborted: {reason}", job_id=job_id, target=action.target)
 
-    async def _tell_hook(self, job_id: str, reason: str, action: AbortActionSpec) -> None:
+    async def _tell_hook(self, job_id: str, reason: str, action: AbortStep) -> None:
         if not self.config.abort_notification_enabled:
             return
         log("ERROR", f"abort notification for job {job_id}: {reason}", job_id=job_id, target=action.target)
@@ -288,7 +288,7 @@ class AbortManager(TreeClient):
         except CallbackFailed as failed:
             log("ERROR", f"job {news['job_id']}: {failed}", job_id=news["job_id"])
 
-    async def _halt(self, job_id: str, reason: str, action: AbortActionSpec) -> None:
+    async def _halt(self, job_id: str, reason: str, action: AbortStep) -> None:
         del action
         await self._call("aborts", HaltJob(job_id, reason))
         await self._connection.stop_job(job_id, reason)

@@ -80,7 +80,7 @@ class Connection:
         deadline: float | None = CALL_DEADLINE,
         spec: "ChildSpec | None" = None,
     ) -> Any:
-        """The answer of the actor ``role`` of the branch.
+        """The answer of the actor ``role`` of the branch; a whole path names another one of the tree.
 
         ``spec``: start that child of the branch if there is none. Raises ``error`` when there is no answer within
         ``deadline`` seconds (code ``ACTOR_TIMEOUT``; None waits for ever) or the actor's code fails
@@ -120,7 +120,7 @@ class Connection:
             waiting.cancel()
 
     async def _answer(self, runtime: Runtime, role: str, tracked: Tracked, spec: "ChildSpec | None") -> Any:
-        ref = runtime.ref(f"{self.path}/{role}")
+        ref = runtime.ref(role if "/" in role else f"{self.path}/{role}")
         while True:
             if runtime.ended.done():
                 raise TreeUnavailableError.because(f"the tree of {self.path} has ended: {runtime.ended.get(timeout=0)}")

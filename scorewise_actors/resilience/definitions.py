@@ -3,18 +3,27 @@
 The ranges are those of the resilience API; what a policy can do beyond them is said to `policies` directly.
 """
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from policies.abort import AbortPolicy, WindowRule
+from policies.abort_decision import AbortStep, Measure
 from policies.backoff import Backoff
 from policies.classify import FailureClassifier
 from policies.retry import RetryPolicy
+from policies.thresholds import CleanupLevel, Threshold, ThresholdPolicy
 from policies.validation import is_number
-from scorewise_actors.resilience.errors import AbortConfigurationError, ResilienceException, RetryConfigurationError
-from scorewise_actors.resilience_memory import AbortActionSpec, AbortActionType, NamedAbort, NamedRetry
+from scorewise_actors.errors import ConfigurationError
+from scorewise_actors.resilience.errors import (
+    AbortConfigurationError,
+    ResilienceException,
+    ResourceMonitoringError,
+    RetryConfigurationError,
+)
+from scorewise_actors.resilience_memory import NamedRetry
 
 _RETRY_KEYS = (
     "name",
@@ -39,6 +48,16 @@ _ABORT_KEYS = (
     "abort_actions",
 )
 _ACTION_KEYS = ("type", "target", "parameters", "timeout")
+_THRESHOLD_RANGES = {
+    "memory_percent": (1, 100),
+    "memory_absolute": (1, 1e9),
+    "memory_pressure": (1, 100),
+    "cpu_percent": (1, 100),
+    "browser_lifetime": (60, 86_400),
+    "disk_space": (0, 1e9),
+    "network_connections": (1, 1e6),
+}
+_THRESHOLD_KEYS = ("name", *_THRESHOLD_RANGES, "hold", "escalate_after", "max_cleanup")
 ACTION_TIMEOUT = 30.0
 """Seconds that an abort action has unless it says otherwise."""
 
@@ -89,7 +108,7 @@ def without_jitter(policy: RetryPolicy) -> RetryPolicy:
     return attrs.evolve(policy, backoff=attrs.evolve(policy.backoff, kind="none", jitter=0.0))
 
 
-def abort_policy(given: Any) -> tuple[str, NamedAbort]:
+def abort_policy(given: Any) -> tuple[str, AbortPolicy]:
     """Name and policy of ``{"name", "failure_rate_threshold" (a fraction; above 1 it is percent), "window_size"
     (operations), "window_duration" (s), "consecutive_crashes", "min_operations", "abort_actions": [...]}``: the literal
     rule. It aborts when more than that fraction of the last ``window_size`` operations, none older than
@@ -119,35 +138,81 @@ def abort_policy(given: Any) -> tuple[str, NamedAbort]:
                 min_operations=floor,
                 duration=seconds,
             ),
+            **_actions(fields.given.get("abort_actions")),
         )
-    return fields.name(), NamedAbort(policy, _actions(fields.given.get("abort_actions")))
+    return fields.name(), policy
 
 
-def _actions(given: Any) -> tuple[AbortActionSpec, ...] | None:
+def _actions(given: Any) -> dict[str, Any]:
     if given is None:
-        return None
+        return {}
     if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
         raise AbortConfigurationError.because(f"abort policy: abort_actions must be a list of actions, got {given!r}")
-    return tuple(_action(action) for action in given)
+    return {"on_abort": tuple(_action(action) for action in given)}
 
 
-def _action(given: Any) -> AbortActionSpec:
-    if isinstance(given, AbortActionSpec):
+def _action(given: Any) -> AbortStep:
+    if isinstance(given, AbortStep):
         return given
     if isinstance(given, str):
         given = {"type": given}
     fields = _Fields("abort action", given, _ACTION_KEYS, AbortConfigurationError)
-    words = ", ".join(AbortActionType)
     kind = fields.given.get("type")
-    if not isinstance(kind, str) or kind.upper() not in tuple(AbortActionType):
-        raise fields.error("type", f"one of {words}", kind)
+    if not isinstance(kind, str) or kind.upper() not in Measure.__members__:
+        raise fields.error("type", f"one of {', '.join(Measure.__members__)}", kind)
     target, parameters = fields.given.get("target"), fields.given.get("parameters") or {}
     if not isinstance(target, str | None):
         raise fields.error("target", "a text or None", target)
     if not isinstance(parameters, Mapping):
         raise fields.error("parameters", "a dict", parameters)
     timeout = fields.number("timeout", ACTION_TIMEOUT, 0.01, 3600)
-    return AbortActionSpec(AbortActionType(kind.upper()), target, dict(parameters), timeout)
+    return AbortStep(Measure[kind.upper()], target, dict(parameters), timeout)
+
+
+def threshold_policy(given: Any) -> tuple[str, ThresholdPolicy]:
+    """Name and policy of ``{"name", "memory_percent" (1-100), "memory_absolute" (MB), "memory_pressure" (1-100),
+    "cpu_percent" (1-100), "browser_lifetime" (60-86,400 s), "disk_space" (MB free), "network_connections"}``; also
+    ``hold`` (s, 0: how long a limit must be passed before it counts, and be kept before that is over),
+    ``escalate_after`` (s, 60) and ``max_cleanup`` (``gentle``, ``moderate``, ``aggressive``, ``force`` or None), which
+    is for memory: nothing else is had by cleaning up. The name and one limit are needed. Raises ``ConfigurationError``.
+    """
+    with _as_configuration_error():
+        fields = _Fields("resource threshold", given, _THRESHOLD_KEYS, ResourceMonitoringError)
+        name, hold = fields.name(), fields.number("hold", 0.0, 0, 86_400)
+        cleanup = _cleanup(fields)
+        thresholds = [
+            Threshold(
+                resource,
+                fields.number(resource, 0.0, low, high),
+                for_seconds=0.0 if resource == "browser_lifetime" else hold,
+                clear_for=0.0 if resource == "browser_lifetime" else hold,
+                below=resource == "disk_space",
+                max_cleanup=cleanup if resource.startswith("memory_") else None,
+            )
+            for resource, (low, high) in _THRESHOLD_RANGES.items()
+            if fields.given.get(resource) is not None
+        ]
+        if not thresholds:
+            raise fields.error("it", f"given at least one of {', '.join(_THRESHOLD_RANGES)}", dict(fields.given))
+        return name, ThresholdPolicy(thresholds, escalate_after=fields.number("escalate_after", 60.0, 0.001, 86_400))
+
+
+def _cleanup(fields: "_Fields") -> CleanupLevel | None:
+    word = fields.given.get("max_cleanup", "force")
+    if word is None:
+        return None
+    words = {level.name.lower(): level for level in CleanupLevel}
+    if not isinstance(word, str) or word.lower() not in words:
+        raise fields.error("max_cleanup", f"one of {', '.join(words)}, or None", word)
+    return words[word.lower()]
+
+
+@contextlib.contextmanager
+def _as_configuration_error() -> Iterator[None]:
+    try:
+        yield
+    except ResourceMonitoringError as error:
+        raise ConfigurationError(error.message) from None
 
 
 class _Fields:

@@ -77,8 +77,8 @@ def log(level: str, message: str, *, stack: str | None = None, **fields: Any) ->
     plain = redact({name: value for name, value in fields.items() if value is not None})
     plain.setdefault("correlation_id", correlation_id())
     bound = logger.bind(component="resilience", **plain)
-    # no formatting: page text may have braces in it
-    bound.opt(depth=1).log(level, "{}", f"{text}\n{kept}" if kept else text)
+    # its own module as place: loguru enables a library by the name of the module; page text may have braces in it
+    bound.log(level, "{}", f"{text}\n{kept}" if kept else text)
     number = _LEVELS[level]
     if _log.isEnabledFor(number):
         _log.log(number, "%s", text, extra={"fields": plain, "stack": kept}, stacklevel=2)

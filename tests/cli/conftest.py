@@ -117,7 +117,7 @@ class Workplace:
 
     def leaves_nothing(self):
         """No process, and no file in the temporary folder, are left."""
-        wait_until(lambda: not self.processes(), f"the end of {self.processes()}", 20)
+        wait_until(lambda: not self.processes(), f"the end of {self.processes()}")
         assert list(self.temporary.iterdir()) == []
 
     def end(self):

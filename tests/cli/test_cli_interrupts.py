@@ -55,13 +55,13 @@ def test_ctrl_c_drains_and_the_printed_command_goes_on(workplace):
 def test_ctrl_c_twice_ends_at_once_and_loses_nothing(workplace):
     """Handlers that would wait for ever are cut off in seconds; what had been acknowledged is not done again."""
     workplace.pages(PAGES, free=6)
-    process = workplace.start(*RUN)
+    process = workplace.start(*RUN, "--drain-timeout", "600")
     wait_until(lambda: len(workplace.titles()) == 6, "six results")
     os.killpg(process.pid, signal.SIGINT)
     wait_until(lambda: "once more ends at once" in workplace.errors, "the answer to the first Ctrl-C")
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(30) == ExitCode.INTERRUPTED  # the drain alone would take 30 s, and the ladders as much again
+    assert process.wait(DEADLINE) == ExitCode.INTERRUPTED  # the drain alone would take ten minutes
     last = workplace.errors.splitlines()[-1]
     assert last.startswith("scorewise: stopped at once; all that was acknowledged is recorded; go on later with: ")
     assert "Traceback" not in workplace.errors

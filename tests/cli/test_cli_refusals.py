@@ -84,6 +84,7 @@ CASES = {
     "key file": (key_inside_storage, RUN, ExitCode.STORAGE, "it lies inside the storage path"),
     "key": (wrong_key, RUN, ExitCode.STORAGE, f"encrypted with key {KEY.id}; given: {OTHER.id}"),
     "no key": (wrong_key, (*RUN, "--no-encryption"), ExitCode.STORAGE, "no key was given"),
+    "no storage": (None, ("resume", "x"), ExitCode.USAGE, "there is no job 'x': there is no folder"),
     "unknown job": (memo_missing, ("resume", "x"), ExitCode.USAGE, "no job 'x' in"),
     "no memo": (memo_missing, ("resume", "shop.scrape-urls"), ExitCode.USAGE, "not started by 'scorewise run'"),
     "demo kill": (None, ("demo", "--kill", "cat"), ExitCode.USAGE, "'cat' is none of browser, driver"),

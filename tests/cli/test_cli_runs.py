@@ -133,3 +133,21 @@ def test_a_second_process_is_refused_while_the_first_works(workplace):
     assert (job["locked"], job["owner_pid"], job["last_run"], job["done"]) == (True, process.pid, "running", 2)
     (workplace.folder / "gate").touch()
     assert process.wait(DEADLINE) == ExitCode.DONE
+
+
+def test_a_storage_that_is_deleted_in_mid_run_halts_the_job(workplace):
+    """Noticed at the next write and told; the results so far are in their file, and the report is what was known."""
+    workplace.pages(8, free=3)
+    process = workplace.start(*RUN, "--json")
+    wait_until(lambda: len(workplace.titles()) == 3, "three results")
+    shutil.rmtree(workplace.folder / "storage")
+    (workplace.folder / "gate").touch()
+    assert process.wait(DEADLINE) == ExitCode.STORAGE
+    report = json.loads((workplace.folder / "out.txt").read_text().splitlines()[-1])
+    assert (report["verdict"], report["exit_code"]) == ("storage", ExitCode.STORAGE)
+    assert "was deleted or moved away while the job ran" in report["verdict_reason"]
+    assert (report["done"], report["pending"], report["recorded_twice"]) == (3, 5, 0)
+    assert sorted(workplace.titles()) == ["1", "2", "3"]
+    assert "the job's journal is gone" in workplace.errors
+    assert "Traceback" not in workplace.errors
+    workplace.leaves_nothing()

@@ -6,8 +6,9 @@ from typing import Any
 import attrs
 import pytest
 import pytest_asyncio
-from playwright.async_api import Error, async_playwright
+from playwright.async_api import Error
 
+from scorewise_actors.browser.driver import Driver
 from scorewise_actors.browser.executables import find_executable
 from scorewise_actors.demo import scraper, server
 from scorewise_actors.demo.league import Fault, League
@@ -34,10 +35,11 @@ class FakeContext:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser():
     """One Chromium for all tests here."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_executable().path, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
+    driver = await Driver.start()  # its home takes the temporary files
+    browser = await driver.playwright.chromium.launch(executable_path=find_executable().path, args=["--no-sandbox"])
+    yield browser
+    await browser.close()
+    await driver.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

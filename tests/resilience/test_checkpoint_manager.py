@@ -466,3 +466,13 @@ async def test_the_head_of_a_file_can_be_read_by_people(manager):
     head = json.loads(file.read_bytes().split(b"\n", 1)[0].rpartition(b" ")[0])
     assert (head["job"], head["generation"], head["cipher"]) == ("job", 1, "AES-256-GCM")
     assert os.path.commonpath([file, manager.config.storage_path]) == str(manager.config.storage_path)
+
+
+async def test_a_system_has_one_beside_its_journals(storage):
+    """``system.checkpoints``: in its storage, under its key; ``system.resources`` tells its figures."""
+    async with ActorSystem(storage_path=storage, key=KEY) as system:
+        made = await system.checkpoints.create_checkpoint("job", STATE)
+        assert await system.checkpoints.load_checkpoint(made) == STATE
+        assert len(list((storage / "snapshots").rglob("*.snap"))) == 1
+        assert (await system.resources.get_current_metrics())["memory_usage"] > 1
+        assert system.store.jobs() == ()

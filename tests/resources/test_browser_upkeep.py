@@ -11,6 +11,7 @@ from harness import KEY, QUICK_RETRY, actors, match_urls
 from policies.thresholds import CleanupLevel, Threshold, ThresholdPolicy
 from scorewise_actors import ActorSystem
 from scorewise_actors.actors.browser_upkeep import BrowserUpkeep
+from scorewise_actors.browser import BrowserOptions
 from scorewise_actors.messages import Evict, Trim
 from scorewise_actors.monitor_messages import RenewBrowsers, StartWatch
 from scorewise_actors.resources.processes import BrowserProcess
@@ -47,7 +48,7 @@ def run_until(system, site, condition, what, policy=None):
     """
     handle = system.open_job("job", scrape)
     if policy is not None:
-        system.runtime.ref("system/monitor").ask(StartWatch("system", policy, 0.3, True, lambda _: None))
+        system.runtime.ref("system/monitor").ask(StartWatch("system", policy, 0.3, CleanupLevel.FORCE, lambda _: None))
     urls, added = match_urls(site, 60), 0
     try:
         end = time.monotonic() + 120
@@ -143,6 +144,39 @@ def test_garbage_of_pages_is_collected(make_system, healthy_site):
 
     assert system.run_blocking("job", match_urls(healthy_site, 1), litter).done == 1
     assert seen == [False, True]
+
+
+@pytest.mark.parametrize(("isolation", "kept"), [("none", True), ("page", True), ("reset", False)])
+def test_a_renewed_browser_goes_on_with_the_session(make_system, healthy_site, isolation, kept):
+    """Where items share cookies and storage, they are still there in the next browser; where they do not, not."""
+    options = BrowserOptions(isolation=isolation)
+    system = make_system(NOTHING, browsers_per_driver=1, max_concurrency=1, browser=options)
+    seen = {}
+
+    async def visit(context):
+        await context.page.goto(context.request.url)
+        (browser,) = actors(system, "browser")
+        first = browser.pid not in seen
+        found = await context.page.evaluate("() => [document.cookie, localStorage.getItem('team')]")
+        seen.setdefault(browser.pid, found)
+        if first and len(seen) == 1:
+            await context.page.evaluate(
+                "() => { document.cookie = 'visits=7; path=/; max-age=9999'; localStorage.setItem('team', 'Rovers') }"
+            )
+            system.runtime.ref("system/monitor").tell(RenewBrowsers("new proxies"))
+
+    handle = system.open_job("job", visit)
+    urls = match_urls(healthy_site, 60)
+    end, added = time.monotonic() + 120, 0
+    while len(seen) < 2:
+        assert time.monotonic() < end, "the browser is not renewed"
+        if added - handle.progress().done < 2:
+            handle.add([f"{urls[added % 60]}?n={added}"])
+            added += 1
+        time.sleep(0.01)
+    handle.close_input()
+    assert handle.wait().done == added
+    assert list(seen.values()) == [["", None], ["visits=7", "Rovers"] if kept else ["", None]]
 
 
 # ------------------------------------------------------------------------------------------------- who comes next

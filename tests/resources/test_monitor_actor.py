@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from policies.thresholds import Threshold, ThresholdEventKind, ThresholdPolicy
+from policies.thresholds import CleanupLevel, Threshold, ThresholdEventKind, ThresholdPolicy
 from scorewise_actors.actors import monitor as module
 from scorewise_actors.actors.monitor import MonitorActor, lifetimes
 from scorewise_actors.events import EventHub
@@ -38,7 +38,7 @@ def monitor(tmp_path, events):
     assert runtime.stop(DEADLINE)
 
 
-def watch(monitor, name, policy, interval=0.05, *, cleanup=False):
+def watch(monitor, name, policy, interval=0.05, *, cleanup=None):
     """Start a watch; returns the queue of its reports."""
     reports = queue.SimpleQueue()
     assert monitor.ask(StartWatch(name, policy, interval, cleanup, reports.put)) is True
@@ -68,7 +68,7 @@ def test_a_recovery_is_reported(monitor, events, monkeypatch):
     assert reports.get(timeout=DEADLINE).breached
     watches = monitor.actor._memory.watches
     state = watches["job"].state
-    monitor.ask(StartWatch("job", ThresholdPolicy((Threshold("memory_absolute", 1e9),)), 0.05, False, reports.put))
+    monitor.ask(StartWatch("job", ThresholdPolicy((Threshold("memory_absolute", 1e9),)), 0.05, None, reports.put))
     watches["job"].state = state
     report = reports.get(timeout=DEADLINE)
     assert [event.kind for event in report.events] == [ThresholdEventKind.RECOVERED]
@@ -120,7 +120,7 @@ def test_a_watch_that_raises_harms_nobody(monitor):
         raise ValueError("this sink is broken")
 
     before = monitor.incarnation
-    monitor.ask(StartWatch("broken", ALWAYS, 0.05, False, broken))
+    monitor.ask(StartWatch("broken", ALWAYS, 0.05, None, broken))
     report = watch(monitor, "sound", ALWAYS).get(timeout=DEADLINE)
     assert report.watch == "sound"
     assert monitor.incarnation == before
@@ -131,7 +131,7 @@ def test_cleanup_is_told_and_collects_garbage(monitor, events, monkeypatch):
     collected = queue.SimpleQueue()
     monkeypatch.setattr(module.gc, "collect", lambda: collected.put(True))
     policy = ThresholdPolicy((Threshold("memory_absolute", 1.0),), escalate_after=0.2)
-    reports = watch(monitor, "job", policy, cleanup=True)
+    reports = watch(monitor, "job", policy, cleanup=CleanupLevel.FORCE)
     levels = [reports.get(timeout=DEADLINE).cleanup.name for _ in range(4)]
     assert levels == ["GENTLE", "MODERATE", "AGGRESSIVE", "FORCE"]
     for _ in levels:
@@ -151,7 +151,7 @@ def test_a_sample_can_be_had_at_any_time(monitor):
 
 # ---------------------------------------------------------------------------------------------------------- lifetimes
 
-LIFETIME = ThresholdPolicy((Threshold("browser_lifetime", 1000.0, max_cleanup=None),))
+LIFETIME = ThresholdPolicy((Threshold("browser_lifetime", 1000.0, max_cleanup=None, jitter=0.1),))
 
 
 def test_each_browser_has_a_lifetime_of_its_own():
@@ -184,6 +184,6 @@ def test_the_most_overdue_browser_comes_first():
 
 def test_without_jitter_all_would_be_renewed_together(monkeypatch):
     """The test of lifetimes can fail."""
-    monkeypatch.setattr(module, "LIFETIME_JITTER", 0.0)
+    monkeypatch.setattr(Threshold, "for_subject", lambda self, _: self)
     with pytest.raises(AssertionError):
         test_each_browser_has_a_lifetime_of_its_own()

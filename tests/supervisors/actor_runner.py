@@ -290,6 +290,15 @@ class Cast:
             return getattr(error, "code", error)
         return None
 
+    def told(self, name, make):
+        """What ``make`` makes, called by the code of a child; by this thread if there is no name."""
+        if not name:
+            return make()
+        made = []
+        self.at(name).tell(Do(lambda _: made.append(make())))
+        self.settle()
+        return made[0]
+
     def stop(self):
         self.root.request_stop()
         self.settle()

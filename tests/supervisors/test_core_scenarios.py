@@ -54,7 +54,7 @@ class _Looker:
                 self.world.advance(action.seconds)
             case s.Terminate():
                 there = runner.at(action.at)
-                request = there.request(lambda n: TerminateChild(n, action.id, by_ref=action.by_ref))
+                request = there.request(lambda n: TerminateChild(n, action.id, action.by or None, by_ref=action.by_ref))
                 self.ask(there, request, action.error, wait=action.wait)
             case s.Restart():
                 request = runner.request(lambda n: RestartChild(n, action.id))

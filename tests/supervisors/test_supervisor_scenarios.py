@@ -47,7 +47,8 @@ class _Stage:
                 cast.advance(action.seconds)
             case s.Terminate():
                 child = cast.at(action.id) if action.by_ref else action.id
-                assert cast.ask(terminate_child(cast.at(action.at), child), wait=action.wait) == action.error
+                request = cast.told(action.by, lambda: terminate_child(cast.at(action.at), child))
+                assert cast.ask(request, wait=action.wait) == action.error
             case s.Restart():
                 assert cast.ask(restart_child(root, action.id), wait=action.wait) == action.error
             case s.Delete():

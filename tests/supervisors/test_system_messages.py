@@ -25,7 +25,7 @@ from supervisors import (
     statistics,
     stop_trace,
     suspend,
-    trace,
+    trace_messages,
     which_children,
 )
 from supervisors.events import Traced, TraceEnded
@@ -153,7 +153,7 @@ def test_messages_that_come_while_an_actor_is_suspended_keep_their_order(stage, 
 
 
 @pytest.mark.parametrize(
-    "ask", [suspend, resume, get_state, statistics, measure, stop_trace, trace], ids=lambda ask: ask.__name__
+    "ask", [suspend, resume, get_state, statistics, measure, stop_trace, trace_messages], ids=lambda ask: ask.__name__
 )
 def test_system_messages_to_nobody_fail_at_once(runtime, ask):
     """As every ask does."""
@@ -309,7 +309,7 @@ def test_busy_time_is_measured_when_it_is_switched_on(ref):
 
 def test_a_trace_tells_each_message_and_ends_by_count(ref, log):
     """With text, kind, time and what it raised; then nothing of it is left."""
-    trace(ref, count=3).get(timeout=DEADLINE)
+    trace_messages(ref, count=3).get(timeout=DEADLINE)
     ref.tell("told")
     ref.ask("asked", timeout=DEADLINE)
     statistics(ref).get(timeout=DEADLINE)
@@ -326,7 +326,7 @@ def test_a_trace_tells_each_message_and_ends_by_count(ref, log):
 
 def test_a_trace_ends_by_time_without_any_message(ref, log):
     """Nobody has to come by for it to end."""
-    trace(ref, seconds=0.02).get(timeout=DEADLINE)
+    trace_messages(ref, seconds=0.02).get(timeout=DEADLINE)
     assert log.await_event(TraceEnded).why == "seconds"
     ref.ask("x", timeout=DEADLINE)
     assert log.of(Traced) == []
@@ -334,8 +334,8 @@ def test_a_trace_ends_by_time_without_any_message(ref, log):
 
 def test_a_trace_can_be_stopped_and_replaced(ref, log):
     """The time of the first does not end the second."""
-    trace(ref, seconds=0.03).get(timeout=DEADLINE)
-    trace(ref, seconds=60).get(timeout=DEADLINE)
+    trace_messages(ref, seconds=0.03).get(timeout=DEADLINE)
+    trace_messages(ref, seconds=60).get(timeout=DEADLINE)
     assert log.await_event(TraceEnded).why == "replaced"
     done = []
     ref.runtime.timer.after(0.05, lambda: done.append(1))
@@ -349,7 +349,7 @@ def test_a_trace_can_be_stopped_and_replaced(ref, log):
 
 def test_a_trace_tells_what_a_handler_raised(ref, log):
     """The last message of an actor is often the one that matters."""
-    trace(ref).get(timeout=DEADLINE)
+    trace_messages(ref).get(timeout=DEADLINE)
     ref.tell(Do(crash))
     assert log.await_event(Traced).error == "ZeroDivisionError"
 
@@ -357,7 +357,7 @@ def test_a_trace_tells_what_a_handler_raised(ref, log):
 def test_a_trace_shows_what_the_actor_lets_be_seen_and_is_cut(stage, log):
     """Of secrets nothing, of long messages a part."""
     ref = stage.enter(Secretive())
-    trace(ref, text=60).get(timeout=DEADLINE)
+    trace_messages(ref, text=60).get(timeout=DEADLINE)
     ref.ask({"user": "u", "password": "hunter2"}, timeout=DEADLINE)
     ref.ask("y" * 1000, timeout=DEADLINE)
     first, second = (event.text for event in log.of(Traced))
@@ -381,7 +381,7 @@ def test_a_trace_shows_what_the_actor_lets_be_seen_and_is_cut(stage, log):
 def test_a_trace_without_limits_cannot_be_asked_for(ref, arguments, complaint):
     """The error comes to the caller, not to the actor."""
     with pytest.raises(ValueError, match=re.escape(complaint)):
-        trace(ref, **arguments)
+        trace_messages(ref, **arguments)
 
 
 # ------------------------------------------------------------------------------------------- nobody is starved

@@ -296,6 +296,8 @@ def _converse_often():
         try:
             test_a_long_conversation_is_waited_for_to_its_end(runtime)
         finally:
+            runtime.ref("rt").actor.request_stop()
+            runtime.ended.get(timeout=DEADLINE)
             runtime.stop()
 
 

@@ -1,6 +1,7 @@
 """FrontierActor and CheckpointActor on a real tree without browsers: crashes and full disks at the worst moments."""
 
 import errno
+import shutil
 
 import pytest
 from harness import QUICK_RETRY, wait_until
@@ -15,7 +16,7 @@ from scorewise_actors.checkpoints import CheckpointStore
 from scorewise_actors.checkpoints.disk import Disk
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.job import Request
-from scorewise_actors.messages import AddRequests, Failed, Lease, Scraped, Swap, Throttle
+from scorewise_actors.messages import AddRequests, Failed, Lease, Scraped, StorageFailed, Swap, Throttle
 from scorewise_actors.plan import JobPlan
 from supervisors import ChildKind, ChildSpec, ExitKind, ExitReason, Runtime, Supervisor, SupervisorSpec, ThreadActor
 
@@ -51,11 +52,12 @@ class Rig:
         self.plan = JobPlan("x", None, SystemConfig(storage_path=folder, retry=QUICK_RETRY), self.store)
         self.board = JobBoard()
         self.board.first_journal = self.store.open("x")
-        self.got = []
+        self.got, self.told = [], []
         job = SupervisorSpec(
             (
                 ChildSpec("checkpoint", lambda: CheckpointActor(self.plan, self.board)),
                 ChildSpec("frontier", lambda: FrontierActor(self.plan, self.board), restart=RestartType.TRANSIENT),
+                ChildSpec("judge", lambda: Sink(self.told)),
                 ChildSpec("scrape-1", lambda: Sink(self.got)),
             ),
             strategy=Strategy.REST_FOR_ONE,
@@ -97,7 +99,7 @@ def rig(tmp_path):
 
 def test_an_outcome_that_was_not_durable_when_the_frontier_died_is_not_recorded_twice(rig):
     """Disk full, outcome waiting, frontier crashes: the new one leases the item again, and one outcome is recorded."""
-    assert rig.add(1).get(timeout=10) == 1
+    assert rig.add(1).get(timeout=60) == 1
     rig.swap()
     wait_until(lambda: rig.leases)
     rig.disk.full = True
@@ -116,7 +118,7 @@ def test_an_outcome_that_was_not_durable_when_the_frontier_died_is_not_recorded_
 
 def test_the_last_message_of_a_dead_scraper_gets_no_lease(rig):
     """The news of a death overtakes what the dead had sent: the item goes to the living."""
-    assert rig.add(1).get(timeout=10) == 1
+    assert rig.add(1).get(timeout=60) == 1
     old = rig.runtime.ref(SCRAPER).actor
     old.inject(ExitReason(ExitKind.KILLED, "by the test"))
     wait_until(lambda: rig.runtime.ref(SCRAPER).actor not in (None, old))
@@ -134,12 +136,12 @@ def test_giving_requests_again_waits_until_the_first_time_is_durable(rig):
     assert not first.done()
     assert not second.done()
     rig.disk.full = False
-    assert (first.get(timeout=20), second.get(timeout=20)) == (2, 0)
+    assert (first.get(timeout=60), second.get(timeout=60)) == (2, 0)
 
 
 def test_a_due_retry_under_a_throttle_keeps_nobody_busy(rig):
     """While probes only are allowed and a retry is due, the frontier sleeps until something happens."""
-    assert rig.add(2).get(timeout=10) == 2
+    assert rig.add(2).get(timeout=60) == 2
     rig.swap(want=2)
     wait_until(lambda: len(rig.leases) == 2)
     refused = Failure("Error", "Page.goto: net::ERR_CONNECTION_REFUSED")
@@ -158,9 +160,45 @@ def test_a_due_retry_under_a_throttle_keeps_nobody_busy(rig):
 def test_a_reader_that_raises_does_not_harm_the_writer(rig):
     """A listener of the results whose loop has ended is logged and left alone."""
     rig.board.results.listen(lambda: 1 / 0)
-    assert rig.add(1).get(timeout=10) == 1
+    assert rig.add(1).get(timeout=60) == 1
     rig.swap()
     wait_until(lambda: rig.leases)
     rig.swap(Scraped(0, rig.leases[0].token, ("1",), ()), want=0)
     wait_until(lambda: rig.board.progress.done == 1)
     assert rig.runtime.ref(rig.plan.checkpoint).is_up()
+
+
+@pytest.mark.parametrize("accident", ["deleted", "emptied", "moved", "replaced"])
+def test_a_journal_that_is_gone_is_noticed_at_the_next_write(rig, accident):
+    """Nothing is acknowledged or counted as done after it, the judge is told at once, and the counts stay to be had."""
+    assert rig.add(2).get(timeout=60) == 2
+    rig.swap()
+    wait_until(lambda: rig.leases)
+    folder = rig.store.directory("x")
+    if accident == "emptied":
+        for file in folder.iterdir():
+            file.unlink()
+    elif accident == "moved":
+        folder.rename(folder.with_name("elsewhere"))
+    else:
+        shutil.rmtree(folder)
+    if accident == "replaced":
+        with CheckpointStore(rig.store.path, None).open("x") as other:
+            other.append(ledger.opening({}, 1.0), now_ms=1)
+    rig.swap(Scraped(0, rig.leases[0].token, ("1",), ()), want=0)
+    wait_until(lambda: any(isinstance(message, StorageFailed) for message in rig.told), "the judge is told", 30)
+    (failed,) = (message for message in rig.told if isinstance(message, StorageFailed))
+    assert f"the job's journal is gone: {folder} was deleted or moved away" in failed.error
+    assert rig.board.progress.done == 0
+    wait_until(lambda: rig.frontier.actor._storage_down, "the frontier hears of it")
+    assert ledger.audit(rig.board.remains).enqueued == 2
+    assert ledger.audit(rig.board.remains).done == 0
+
+
+def test_a_journal_that_goes_after_the_last_write_is_noticed_at_the_end(rig):
+    """The end of the run is not written into nothing."""
+    assert rig.add(1).get(timeout=60) == 1
+    shutil.rmtree(rig.store.path)
+    assert rig.runtime.stop(30)
+    assert ledger.audit(rig.board.remains).enqueued == 1
+    assert not rig.store.path.exists()

@@ -293,3 +293,18 @@ row(
     restarts=slowly(1),
     **ALL,
 )
+row(
+    "85 at rest",
+    "the time that a child is down is no stable life: its streak goes on when its next start is refused",
+    permanent("a b"),
+    *(Kill("a"), Advance(0.2)) * 2,
+    Terminate("a"),
+    Advance(100.0),
+    Next("a", ("refuse",)),
+    Kill("b"),
+    See(due=0.1),
+    Advance(0.1),
+    See(None, "a=restarting b=restarting", due=0.4),
+    restarts=slowly(),
+    **ALL,
+)

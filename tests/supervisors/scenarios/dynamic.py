@@ -247,3 +247,38 @@ row(
     Advance(1.0),
     See("+a -a +a", "a=up"),
 )
+row(
+    "18 own end",
+    "a child that asks for its own end is answered at once, before it is down",
+    permanent("a b", stop_takes=1.0),
+    Terminate("a", by="a"),
+    See("+a +b", "a=stopping b=up"),
+    Advance(1.0),
+    See("-a", "a=undefined b=up"),
+)
+row(
+    "18 deadlock",
+    "a child that is to be stopped cannot wait for one that is stopped after it",
+    (*permanent("a b"), *permanent("c", stop_takes=1.0), *permanent("d")),
+    See("+a +b +c +d"),
+    Kill("d"),
+    Terminate("a", "deadlock", by="b"),
+    See("", "a=stopping b=stopping c=stopping d=restarting"),
+    Advance(1.0),
+    See("-c -b -a +a +b +c +d"),
+    **ALL,
+)
+row(
+    "60 in group",
+    "a child that is deleted and added anew while its group waits starts at its new place, the end",
+    permanent("a b"),
+    See("+a +b"),
+    Kill("a"),
+    See("-b", "a=restarting b=undefined", due=0.1),
+    Terminate("a"),
+    Delete("a"),
+    Start(Kid("a")),
+    See("+b +a", "b=up a=up"),
+    restarts=slowly(),
+    **ALL,
+)

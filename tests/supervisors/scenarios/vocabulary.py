@@ -98,6 +98,8 @@ class Terminate:
     """The sub-supervisor that is asked; nothing: the supervisor of the row."""
     by_ref: bool = False
     """The child is named by its reference."""
+    by: str = ""
+    """The child whose code asks; nothing: somebody else."""
 
 
 @attrs.frozen

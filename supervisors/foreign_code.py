@@ -1,0 +1,41 @@
+"""Tells the code of users, in which an exception may be raised, from that of this package, in which it may not.
+
+An exception between two lines of the kernel would lose what they hand on: a message that is out of the mailbox and not
+yet in hand, an answer half given, the turn of an event loop. So ``Killed`` is only raised where a handler or hook is at
+work; whoever is between two messages finds the signal ``Kill`` instead.
+"""
+
+from pathlib import Path
+from types import CodeType, FrameType
+
+import pykka
+
+INJECTION_TRIES = 5
+"""How often a kill looks for its actor within foreign code."""
+INJECTION_PAUSE = 0.0005
+"""Seconds between two looks."""
+
+_DOORS = frozenset(("_dispatch", "on_start", "on_stop", "on_failure", "set_up", "tear_down"))
+"""Functions of ours that call foreign code: handlers, and the hooks of supervisors with their start functions."""
+
+_OURS = (str(Path(__file__).parent), str(Path(pykka.__file__).parent))
+_FOR_USERS = str(Path(__file__).parent / "testing")
+
+
+def in_foreign_code(frame: FrameType, loop_codes: frozenset[CodeType]) -> bool:
+    """True if ``frame``, the innermost of a thread, is below a handler or hook that one of ``loop_codes`` has called.
+
+    A handler's message is in hand all the while: its asker is answered, whatever is raised where.
+    """
+    called: FrameType | None = None
+    caller: FrameType | None = frame
+    while caller is not None and caller.f_code not in loop_codes:
+        called, caller = caller, caller.f_back
+    if caller is None or called is None:
+        return False
+    code = called.f_code
+    return code.co_name in _DOORS or not _is_ours(code.co_filename)
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_OURS) and not file.startswith(_FOR_USERS)

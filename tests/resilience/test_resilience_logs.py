@@ -1,0 +1,162 @@
+"""The log: Python's logging and loguru, levels, stack traces, JSON lines, correlation ids."""
+
+import asyncio
+import io
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+from loguru import logger
+
+from scorewise_actors.correlation import correlation
+from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
+from scorewise_actors.resilience import LoggingConfiguration, RetryManager, logs
+from scorewise_actors.resilience.connection import PrivateTree
+
+NAME = "scorewise_actors.resilience"
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was():
+    yield
+    logs.switch("debug_enabled", on=False)
+    logs.switch("include_stack_traces", on=False)
+
+
+async def retry_once(tree):
+    errors = [TimeoutError("timeout at http://h/?token=abcdef")]
+
+    async def operation():
+        if errors:
+            raise errors.pop()
+
+    async with RetryManager(connection=tree) as manager:
+        quick = await manager.create_retry_policy({"name": "q", "base_delay": 0.1, "max_delay": 0.1})
+        await manager.execute_with_retry(operation, quick)
+
+
+async def test_debug_shows_what_happens(caplog):
+    """Events are records of the logger that the documentation names, without secrets."""
+    with caplog.at_level(logging.DEBUG, NAME):
+        await retry_once(PrivateTree())
+    messages = [record.getMessage() for record in caplog.records if record.name == NAME]
+    assert any(message.startswith("retry_attempted: attempt=1") for message in messages)
+    assert "abcdef" not in repr([record.__dict__ for record in caplog.records])
+
+
+async def test_without_asking_it_is_quiet(caplog):
+    """A retry that succeeds is nothing to warn about."""
+    with caplog.at_level(logging.WARNING):
+        await retry_once(PrivateTree())
+    assert [record for record in caplog.records if record.name == NAME] == []
+
+
+def test_the_switches_of_the_configuration_take_effect_at_once(caplog):
+    """``config.logging.debug_enabled = True`` and ``include_stack_traces = True``."""
+    config = LoggingConfiguration()
+    logs.log("DEBUG", "too early")
+    config.debug_enabled = True
+    logs.log("DEBUG", "seen", stack="Traceback: with password=hunter2")
+    config.include_stack_traces = True
+    logs.log("ERROR", "failed", stack="Traceback: with password=hunter2")
+    config.debug_enabled = False
+    logs.log("DEBUG", "too late")
+    records = [record for record in caplog.records if record.name == NAME]
+    assert [record.getMessage() for record in records] == ["seen", "failed"]
+    assert [record.stack for record in records] == [None, "Traceback: with password=***"]
+    LoggingConfiguration(debug_enabled=True)
+    assert logging.getLogger(NAME).isEnabledFor(logging.DEBUG)
+
+
+PROGRAM = """
+import logging
+{configured}
+logging.getLogger("scorewise_actors.resilience").setLevel(logging.DEBUG)
+from scorewise_actors.resilience import logs
+logs.log("DEBUG", "hello")
+"""
+
+
+@pytest.mark.parametrize(("configured", "shown"), [("", 1), ("logging.basicConfig(format='%(message)s')", 1)])
+def test_setting_the_level_is_enough_to_see_records(configured, shown):
+    """Once each, whether the program configured a handler or not."""
+    program = PROGRAM.format(configured=configured)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr.count("hello") == shown
+
+
+def test_a_program_that_did_not_ask_sees_nothing():
+    """Not even warnings: a library is silent until its user says otherwise."""
+    program = "from scorewise_actors.resilience import logs; logs.log('ERROR', 'hello')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+
+
+def test_json_lines_of_both_logs():
+    """One object per line, with the same keys, correlation id included; braces in a text are only a text."""
+    streams = io.StringIO(), io.StringIO()
+    handler = logging.StreamHandler(streams[0])
+    handler.setFormatter(logs.JsonFormatter())
+    logging.getLogger(NAME).addHandler(handler)
+    logger.enable("scorewise_actors")
+    sink = logger.add(logs.json_sink(streams[1]), format="{message}", level="INFO")
+    try:
+        with correlation("page-7"):
+            logs.log("WARNING", "odd {page} text {0}", job_id="job", cookie="abc", url="http://u:p@h/")
+    finally:
+        logging.getLogger(NAME).removeHandler(handler)
+        logger.remove(sink)
+        logger.disable("scorewise_actors")
+    for stream in streams:
+        record = json.loads(stream.getvalue())
+        assert record["message"] == "odd {page} text {0}"
+        assert (record["level"], record["job_id"], record["correlation_id"]) == ("WARNING", "job", "page-7")
+        assert (record["cookie"], record["url"]) == ("***", "http://***@h/")
+        assert record["time"].endswith("+00:00")
+
+
+@pytest.mark.parametrize(
+    ("severity", "level"), [("LOW", "DEBUG"), ("MEDIUM", "DEBUG"), ("HIGH", "WARNING"), ("CRITICAL", "ERROR")]
+)
+def test_events_are_logged_by_their_severity(caplog, severity, level):
+    """What is critical is an error in the log."""
+    with caplog.at_level(logging.DEBUG, NAME):
+        logs.log_event(ResilienceEvent("p", EventType.ABORT_EVALUATED, "abort", "job", Severity(severity)))
+    assert [record.levelname for record in caplog.records] == [level]
+
+
+def test_a_listener_that_raises_harms_nobody():
+    """The next one hears the event all the same; whoever unsubscribed does not."""
+    hub, heard = EventHub(), []
+
+    def explode(_event):
+        raise ZeroDivisionError
+
+    hub.subscribe(explode)
+    forget = hub.subscribe(heard.append, ["retry_attempted"])
+    event = ResilienceEvent("p", EventType.RETRY_ATTEMPTED, "retry")
+    hub.emit(event)
+    hub.emit(ResilienceEvent("p", EventType.RETRY_SUCCEEDED, "retry"))
+    forget()
+    hub.emit(event)
+    assert heard == [event]
+    with pytest.raises(ValueError, match="nonsense"):
+        hub.subscribe(heard.append, ["nonsense"])
+
+
+async def test_the_correlation_id_of_a_task_is_in_its_events_and_in_no_others():
+    """Two tasks at once, each with its own id; also what an actor tells on their behalf."""
+    tree = PrivateTree()
+    told = []
+    tree.events.subscribe(lambda event: told.append((event.type.value, event.correlation_id)))
+
+    async def work(name):
+        with correlation(name):
+            await retry_once(tree)
+
+    await asyncio.gather(work("a"), work("b"))
+    assert sorted(told) == sorted(
+        (kind, name) for kind in ("retry_attempted", "retry_succeeded") for name in ("a", "b")
+    )
