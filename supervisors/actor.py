@@ -11,8 +11,9 @@ import math
 import queue
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import attrs
 import pykka
@@ -124,7 +125,8 @@ class Actor(pykka.Actor):
     _requests_in_row = (0, 0)
 
     def __init__(self) -> None:
-        super().__init__()
+        # without Pykka's own: an event, a unique number and a reference of Pykka's are made for those who ask for them
+        self.actor_inbox = self._create_actor_inbox()
         self.incarnation = next(_incarnations)
         self.path = f"{type(self).__name__}#{self.incarnation}"
         self.exit_reason: ExitReason | None = None
@@ -143,6 +145,24 @@ class Actor(pykka.Actor):
     @staticmethod
     def _create_future() -> ReplyFuture:
         return ReplyFuture()
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """Pykka's unique name of this incarnation."""
+        return self.__dict__.get("_urn") or self.__dict__.setdefault("_urn", uuid.uuid4().urn)  # type: ignore[no-any-return]
+
+    @property
+    def actor_ref(self) -> pykka.ActorRef[Self]:
+        """Pykka's reference to this incarnation; the ``ref`` of a tree is ``Actor.ref``. The same one for everybody."""
+        return self.__dict__.get("_pykka_ref") or self.__dict__.setdefault("_pykka_ref", pykka.ActorRef(self))  # type: ignore[no-any-return]
+
+    @property
+    def actor_stopped(self) -> threading.Event:  # type: ignore[override]
+        """Set once the incarnation has ended."""
+        stopped: threading.Event = self.__dict__.setdefault("_stopped", threading.Event())
+        if self.exit_reason is not None:  # looked at last, and the end looks for the event last: one sees the other
+            stopped.set()
+        return stopped
 
     # ------------------------------------------------------------------------------------------ for subclasses
 
@@ -521,7 +541,8 @@ class Actor(pykka.Actor):
                 self._runtime.emit(ZombieEnded(self.path, self.incarnation))
             return
         try:
-            self.actor_stopped.set()
+            if "_stopped" in self.__dict__:
+                self.actor_stopped.set()
             if self._runtime is None or self._runtime.registers(self):
                 pykka.ActorRegistry.unregister(self.actor_ref)
             self._let_go()

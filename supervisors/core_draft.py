@@ -132,7 +132,7 @@ class Draft:
 
     def stop(self, child: Child, why: str) -> None:
         """Tell the living attempt of a child to stop."""
-        self.put(attrs.evolve(child, status=Status.STOPPING))
+        self.put(child.ending(Status.STOPPING, comes_back=child.comes_back))
         self.commands.append(StopActor(child.id, child.attempt, ExitReason(ExitKind.SHUTDOWN, why)))
 
     def enqueue(self, child: Child) -> None:
@@ -155,9 +155,9 @@ class Draft:
         """Put a child that is down where it belongs: back into the queue, out of the table, or to rest."""
         for request in child.stoppers:
             self.reply(request)
-        child = attrs.evolve(child, history=self.spec.restarts.stopped(child.history, self.now))
         if child.comes_back:
-            self.put(attrs.evolve(child, status=Status.QUEUED, comes_back=False, stoppers=()))
+            history = self.spec.restarts.stopped(child.history, self.now)
+            self.put(attrs.evolve(child, status=Status.QUEUED, history=history, comes_back=False, stoppers=()))
             return
         self.cancel_restart(child)
         if child.starter is not None:
@@ -165,8 +165,9 @@ class Draft:
             self.reply(child.starter.request, error=SupervisorError("refused", gone))
         if forgets(self.spec, child):
             self.drop(child)
-        else:
-            self.put(attrs.evolve(child, status=Status.UNDEFINED, failed=None, due=None, starter=None, stoppers=()))
+            return
+        at_rest = attrs.evolve(child, status=Status.UNDEFINED, failed=None, due=None, starter=None, stoppers=())
+        self.put(attrs.evolve(at_rest, history=self.spec.restarts.stopped(child.history, self.now)))
 
     # ---------------------------------------------------------------------------------------------- the plan
 
@@ -177,7 +178,7 @@ class Draft:
         """
         status = child.status if child.status is Status.STOPPING else Status.CONDEMNED
         comes_back = comes_back and child.spec.restart is not RestartType.TEMPORARY
-        return self.put(attrs.evolve(child, status=status, comes_back=comes_back))
+        return self.put(child.ending(status, comes_back=comes_back))
 
     def open_plan(self, members: Iterable[Child], why: str, due: float | None = None) -> None:
         """Replace the plan: stop the living ones of ``members`` (in start order), then start all that are to come back.

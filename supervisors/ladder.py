@@ -32,7 +32,6 @@ class LadderRun:
         self._actor = actor
         self._ladder = ladder
         self._reason = reason
-        self._killed = attrs.evolve(reason, kind=ExitKind.KILLED)
         self._timer: Timer | None = None
         self._done = False
 
@@ -66,7 +65,7 @@ class LadderRun:
             return
         if self._ladder.cancel > 0 and self._actor.cancels:
             self._tell("cancel")
-            if self._actor.request_cancel(self._killed):
+            if self._actor.request_cancel(self._killed()):
                 self._then(self._ladder.cancel, self._release)
                 return
         self._release()
@@ -88,7 +87,7 @@ class LadderRun:
             self._abandon()
             return
         self._tell("exception")
-        self._actor.inject(self._killed)
+        self._actor.inject(self._killed())
         wait = self._ladder.exception / _INJECTIONS
         self._then(wait, (lambda: self._inject(nth + 1)) if nth < _INJECTIONS else self._abandon)
 
@@ -99,6 +98,9 @@ class LadderRun:
         self._runtime.add_zombie(actor)
         self._runtime.emit(Abandoned(actor.path, actor.incarnation, actor.stack()))
         actor.abandon(self._reason)
+
+    def _killed(self) -> ExitReason:
+        return attrs.evolve(self._reason, kind=ExitKind.KILLED)
 
     def _tell(self, rung: str) -> None:
         self._runtime.emit(LadderRung(self._actor.path, rung))

@@ -18,6 +18,7 @@ from supervisors.clock import SYSTEM_CLOCK, Clock
 from supervisors.events import DeadLetter, Event, Launched, ManyZombies
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
+from supervisors.idle_threads import IdleThreads
 from supervisors.ladder import LadderRun
 from supervisors.names import Names
 from supervisors.ref import Ref
@@ -56,6 +57,8 @@ class Runtime:
         """Short names for places in this tree."""
         self.clock = clock
         self.timer = clock.timers(f"{name} timer")
+        self.idle_threads = IdleThreads(name)
+        """Threads that wait a moment for their next actor."""
         self.dead_letters: Counter[str] = Counter()
         """Messages that nobody handled, by target path."""
         self.late_messages: Counter[str] = Counter()
@@ -126,12 +129,13 @@ class Runtime:
         future.get(timeout=timeout)
 
     def close(self) -> None:
-        """End the timer, and forget the names, once the tree has ended."""
+        """End the timer and the threads that are idle, and forget the names, once the tree has ended."""
         _open_runtimes.discard(self)
         self.closed = True
         for errand in tuple(self.errands):
             errand.give_up()
         self.names.close()
+        self.idle_threads.close()
         self.timer.close()
 
     def launch(self, actor: Actor, path: str) -> None:

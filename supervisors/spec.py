@@ -98,6 +98,7 @@ class Ladder:
         return Ladder(self.stop * part, self.cancel * part, self.release * part, self.exception * part)
 
 
+_WORKER_LADDER = Ladder()
 SUPERVISOR_LADDER = Ladder(stop=math.inf)
 """Supervisors wait for their own children, whose ladders end (OTP: ``infinity``)."""
 
@@ -153,7 +154,7 @@ class ChildSpec:
         """The ladder that applies."""
         if self.ladder is not None:
             return self.ladder
-        return SUPERVISOR_LADDER if self.kind is ChildKind.SUPERVISOR else Ladder()
+        return SUPERVISOR_LADDER if self.kind is ChildKind.SUPERVISOR else _WORKER_LADDER
 
 
 def _as_tuple(specs: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:

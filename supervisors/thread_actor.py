@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pykka._envelope import Envelope
 
@@ -12,6 +12,7 @@ from supervisors.bounded_mailbox import BoundedMailbox
 from supervisors.current import current
 from supervisors.exits import ExitReason, Killed
 from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
+from supervisors.idle_threads import IdleThreads, Stint
 from supervisors.mailbox import Mailbox
 from supervisors.mailbox_policy import MailboxPolicy
 from supervisors.signals import Kill
@@ -25,11 +26,16 @@ class ThreadActor(Actor):
     in a call ends the server as well).
     """
 
+    shares_thread: ClassVar[bool] = True
+    """False if it must have a thread in which no other actor has run and none will: for C libraries that keep something
+    per thread. What Python keeps is looked after, see ``supervisors.idle_threads``.
+    """
+
     actor_inbox: Mailbox
 
     def __init__(self) -> None:
         super().__init__()
-        self._thread: threading.Thread | None = None
+        self._thread: Stint | None = None
         self._past_loop = False
         self._injected = False
 
@@ -41,13 +47,15 @@ class ThreadActor(Actor):
         return BoundedMailbox(policy, clock)
 
     def _start_actor_loop(self) -> None:
-        thread = threading.Thread(target=self._run, name=self.path, daemon=True)
-        self._thread = thread
-        thread.start()
+        self._thread = Stint(self._run, self.path)
+        alone = self._runtime is None or not self.shares_thread
+        home = IdleThreads(self.path, most=0) if alone else self.runtime.idle_threads
+        home.begin(self._thread)
 
     # ------------------------------------------------------------------------------------------------ the loop
 
-    def _run(self) -> None:
+    def _run(self) -> bool:
+        """The whole life. True if nothing of it is left in the thread, which may carry another actor then."""
         current.set(self)
         try:
             try:
@@ -61,6 +69,7 @@ class ThreadActor(Actor):
             reason = self._reason_for(error)
         self._in_hand = None
         self._finish(reason)
+        return self._kill_reason is None and not self._fenced
 
     def _live(self) -> ExitReason:
         try:

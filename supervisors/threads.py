@@ -11,7 +11,7 @@ from functools import partial
 from itertools import compress, starmap
 from operator import is_, methodcaller
 from types import CoroutineType, FrameType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from supervisors.exits import Killed
 
@@ -59,6 +59,14 @@ def raise_in_frame(ident: int, frame: FrameType) -> bool:
     return _without_collection(aim)
 
 
+class Running(Protocol):
+    """What is asked of a thread here: ``threading.Thread`` has it, and what runs in a thread of many stints."""
+
+    @property
+    def ident(self) -> int | None: ...
+    def is_alive(self) -> bool: ...
+
+
 def raise_in_thread(ident: int) -> None:
     """Schedule ``Killed`` in the thread with this id. It arrives when the thread runs Python code again."""
     _set_exception(ident, Killed)
@@ -78,14 +86,15 @@ def take_exception() -> None:
         return
 
 
-def thread_frame(thread: threading.Thread | None) -> FrameType | None:
+def thread_frame(thread: Running | None) -> FrameType | None:
     """The innermost frame of a thread; None if it does not run. (The id of one that ended may be another's by now.)."""
     if thread is None or thread.ident is None or not thread.is_alive():
         return None
-    return _without_collection(sys._current_frames).get(thread.ident)
+    frame = _without_collection(sys._current_frames).get(thread.ident)
+    return frame if thread.is_alive() else None
 
 
-def thread_stack(thread: threading.Thread | None) -> str:
+def thread_stack(thread: Running | None) -> str:
     """Formatted stack of a thread, innermost call last; empty if it does not run."""
     frame = thread_frame(thread)
     return "".join(traceback.format_stack(frame)) if frame is not None else ""

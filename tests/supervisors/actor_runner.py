@@ -90,6 +90,7 @@ class Worker(Asked, ThreadActor):
     """A child of the table."""
 
     last_hook_limit = math.inf  # else a ladder asks it to stop that its supervisor knows nothing of
+    shares_thread = False  # those that start side by side begin in the order of the table then
 
     def __init__(self, cast, kid, outcome):
         super().__init__()

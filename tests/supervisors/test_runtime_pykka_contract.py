@@ -2,14 +2,16 @@
 
 import inspect
 import queue
+import threading
 
 import pykka
 import pytest
 from pykka import messages
 from pykka._envelope import Envelope
 
-from supervisors import ReplyFuture
+from supervisors import ReplyFuture, ThreadActor
 from supervisors.actor import Actor
+from supervisors.testing import DEADLINE, down_of
 
 
 def test_an_envelope_is_a_message_and_who_waits_for_the_reply():
@@ -78,6 +80,46 @@ def test_an_actor_has_what_the_kernel_reads():
     assert "ActorRegistry.register" in source
     assert "_start_actor_loop" in source
     assert {"actor_inbox", "actor_stopped", "actor_ref"} <= set(dir(pykka.Actor)) | set(pykka.Actor.__annotations__)
+
+
+def test_pykka_makes_of_an_actor_what_the_kernel_makes_later():
+    """The constructor sets these four and nothing else: the kernel sets the inbox at once, the others when asked."""
+    assert set(vars(pykka.ThreadingActor())) == {"actor_urn", "actor_inbox", "actor_stopped", "_actor_ref"}
+    assert {"actor_urn", "actor_stopped", "actor_ref"} <= set(vars(Actor))
+
+
+def test_what_is_made_later_is_the_same_for_everybody():
+    """Many threads ask at once for what nobody has asked for."""
+    actor, gate = ThreadActor(), threading.Barrier(8)
+    seen = []
+
+    def look():
+        gate.wait()
+        seen.append((actor.actor_ref, actor.actor_urn, actor.actor_stopped))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 8
+    assert len(set(seen)) == 1
+    ((ref, urn, stopped),) = set(seen)
+    assert (ref.actor_urn, ref.actor_inbox, ref.actor_stopped) == (urn, actor.actor_inbox, stopped)
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["asked before the end", "asked after it"])
+def test_a_reference_of_pykka_knows_the_end(runtime, early):
+    """``is_alive`` and ``actor_stopped``, whenever the reference was made."""
+    actor = ThreadActor()
+    if early:
+        assert actor.actor_ref.is_alive()
+    runtime.launch(actor, "rt/a")
+    down = down_of(actor)
+    actor.request_stop()
+    down.get(timeout=DEADLINE)
+    assert not actor.actor_ref.is_alive()
+    assert actor.actor_ref.actor_stopped.wait(DEADLINE)
 
 
 def test_a_future_computes_derived_values_under_these_names():
