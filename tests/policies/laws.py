@@ -30,7 +30,7 @@ class Bug:
 
 LAWS: dict[str, Law] = {}
 BUGS: dict[str, tuple[Bug, ...]] = {}
-"""Law → the bugs it must notice. No other law notices the first one: without this law it would go unseen."""
+"""Law → the bugs it must notice. One of them at least no other law notices: without this law it would go unseen."""
 
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 """What hypothesis does; a test that expects a failure needs no smallest one."""

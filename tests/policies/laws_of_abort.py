@@ -171,7 +171,13 @@ def total_failure_always_aborts_in_time(p):
 
 
 @law(
-    Bug("abort", "came = not failed or", "came = (not failed and (state.failures > 0 or state.operations < 20)) or"),
+    Bug(
+        "abort",
+        "suspicion = AbortDecision(AbortAction.CONTINUE, evidence=self._figures(state, now))",
+        "suspicion = AbortDecision(AbortAction.CONTINUE)\n"
+        "        if state.failures == 0 and state.operations > 25:\n"
+        "            return state, AbortDecision(AbortAction.SUSPECT, actions=self.on_suspect, probes=self.probes)",
+    ),
     Bug("abort", "came = not failed or", "came = failed or"),
 )
 def success_alone_is_never_suspected(p):
