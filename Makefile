@@ -7,13 +7,14 @@ READY := $(VENV)/.ready
 BROWSER := $(VENV)/.browser
 CODE := policies supervisors scorewise_actors tests bench
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check coverage bench format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    scrape the built-in site, kill a browser in mid-run, print the report"
 	@echo "make test    run the test suite"
 	@echo "make check   format, lint, types, import contracts"
+	@echo "make coverage  every branch of policies is tested"
 	@echo "make bench   what it costs, side by side with bare threads, stock Pykka and a bare Playwright loop"
 
 demo: $(READY) $(BROWSER)
@@ -31,12 +32,17 @@ check: $(READY)
 bench: $(READY) $(BROWSER)
 	$(BIN)/python -m bench $(ARGS)
 
+# Every decision is pure, so no branch of one has an excuse; without mutants and browsers it takes seconds.
+coverage: $(READY)
+	$(BIN)/coverage run -m pytest -q tests/policies -k "not planted and not chromium and not bench"
+	$(BIN)/coverage report
+
 format: $(READY)
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
 clean:
-	rm -rf demo-results.jsonl $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf demo-results.jsonl $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

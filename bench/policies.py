@@ -15,6 +15,8 @@ from policies import AbortPolicy, named
 
 ITEMS = 10_000
 """Items of a job."""
+ROUNDING = 1e-12
+"""A chance below this is what floats make of none."""
 OUTAGES = (2, 10, 20, 30, 60)
 """Seconds."""
 _JUMPS = {0.8: 70.0, 1.0: 55.0}
@@ -30,6 +32,7 @@ def run(rounds: int, items: int, say: Say) -> Iterator[Row]:
         for rate in BASE_RATES:
             say(f"policies: {name}, independent failures, base {rate:.0%}")
             exact = chance_of_suspicion(policy, rate, ITEMS) if ours else chance_of_window(rate, ITEMS)
+            exact = exact if exact > ROUNDING else 0.0
             what = "suspicions" if ours else "false aborts"
             yield Row(f"{what} per healthy job, exact: {name}, independent {rate:.0%}", 100 * exact, "%")
             share = _share(policy, independent, rate, jobs)

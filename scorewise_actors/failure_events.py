@@ -54,23 +54,38 @@ class RecoveryAction(StrEnum):
     MANUAL = "MANUAL"
 
 
+def _time(value: Any) -> dt.datetime:
+    """Aware, UTC; naive times are taken for UTC; now for what is no time."""
+    try:
+        if isinstance(value, str):
+            value = dt.datetime.fromisoformat(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            value = dt.datetime.fromtimestamp(value, dt.UTC)
+        if isinstance(value, dt.datetime):
+            aware = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
+            return aware.astimezone(dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return utc_now()
+    return utc_now()
+
+
 @attrs.frozen
 class FailureEvent:
     """A failure on record."""
 
     id: str
     """Unique; a report that comes twice under one id counts once."""
-    timestamp: dt.datetime
+    timestamp: dt.datetime = attrs.field(converter=_time)
     """UTC, aware."""
-    severity: Severity
-    category: Category
+    severity: Severity = attrs.field(converter=Severity)
+    category: Category = attrs.field(converter=Category)
     source: str
     error_type: str
     """The exception's class name, or ``"Failure"``."""
     message: str
     signature: str
     """Same for the same fault: error type and first line, with URLs and numbers masked."""
-    stream: Stream
+    stream: Stream = attrs.field(converter=Stream)
     """Which abort score it counts against."""
     transient: bool
     """Whether another try can help."""
@@ -239,20 +254,6 @@ def _stream(category: Category, verdict: Verdict, *, given: bool) -> Stream:
     if given and category in (Category.NETWORK, Category.BROWSER, Category.SYSTEM):
         return Stream.INFRA
     return verdict.stream
-
-
-def _time(value: Any) -> dt.datetime:
-    try:
-        if isinstance(value, str):
-            value = dt.datetime.fromisoformat(value)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            value = dt.datetime.fromtimestamp(value, dt.UTC)
-        if isinstance(value, dt.datetime):
-            aware = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
-            return aware.astimezone(dt.UTC)
-    except (ValueError, OverflowError, OSError):
-        return utc_now()
-    return utc_now()
 
 
 def _host(report: Mapping[str, Any], context: Mapping[str, Any], message: str) -> str | None:

@@ -92,10 +92,10 @@ class ActorSystem:
         self._jobs: dict[str, JobHandle] = {}
 
     def _usual_resilience(self) -> ResilienceConfiguration:
-        storage = self.config.storage_path
-        beside = storage.with_name(f"{storage.name}-snapshots")  # not inside: there each folder is a job
         return ResilienceConfiguration(
-            checkpoint=CheckpointConfiguration(storage_path=beside, encryption_enabled=self.config.encrypt)
+            checkpoint=CheckpointConfiguration(
+                storage_path=self.config.storage_path, encryption_enabled=self.config.encrypt
+            )
         )
 
     # ------------------------------------------------------------------------------------------------ life cycle

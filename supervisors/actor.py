@@ -22,7 +22,7 @@ from pykka import messages
 from pykka._envelope import Envelope
 
 from supervisors import links, proxy
-from supervisors.actor_timers import ActorTimer, TimerEnvelope, start_timer
+from supervisors.actor_timers import ActorTimer, OwnEnvelope, start_timer
 from supervisors.bounded_mailbox import MessageLane
 from supervisors.events import MailboxHigh, ZombieEnded
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
@@ -315,11 +315,11 @@ class Actor(pykka.Actor):
         self.path = path
         self.started_at = time.time()
 
-    def use_mailbox(self, policy: MailboxPolicy) -> None:
+    def use_mailbox(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         """Exchange the mailbox for one with a policy. Before the actor is started; what is in the old one moves over,
-        and so does what somebody may still put there.
+        and so does what somebody may still put there. ``clock`` measures how long messages wait.
         """
-        old, new = self.mailbox, self._mailbox_with(policy)
+        old, new = self.mailbox, self._mailbox_with(policy, clock)
         new.on_reject = self._reject
         self.actor_inbox = self.actor_ref.actor_inbox = new  # type: ignore[assignment]
         lane = self.lane
@@ -328,7 +328,7 @@ class Actor(pykka.Actor):
         old.on_reject = new.put
         old.close()
 
-    def _mailbox_with(self, policy: MailboxPolicy) -> ActorMailbox:
+    def _mailbox_with(self, policy: MailboxPolicy, clock: Callable[[], float]) -> ActorMailbox:
         raise NotImplementedError
 
     @property
@@ -536,7 +536,6 @@ class Actor(pykka.Actor):
                 self.exit_reason = reason
                 watchers, self._watchers = self._watchers, []
         if late:
-            self.mailbox.close()  # what this thread may have held in its hands when others closed it
             if self._fenced and self._runtime is not None:
                 self._runtime.forget_zombie(self)
                 self._runtime.emit(ZombieEnded(self.path, self.incarnation))
@@ -601,7 +600,7 @@ class Actor(pykka.Actor):
 
     def _reject(self, envelope: Envelope[Any]) -> None:
         """It came to a closed mailbox, or the actor ended before it took it up."""
-        if isinstance(envelope, TimerEnvelope):
+        if isinstance(envelope, OwnEnvelope):
             return
         if envelope.reply_to is None:
             if self._ref is not None and not isinstance(envelope.message, Signal):

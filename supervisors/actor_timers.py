@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from supervisors.timer import Timer
 
 
-class TimerEnvelope(Envelope[Any]):
-    """A message of a timer. It is for the incarnation that set it: no successor gets it, and if it comes too late it is
-    no dead letter.
+class OwnEnvelope(Envelope[Any]):
+    """A message of an actor to itself, by a timer for example. It is for this incarnation: no successor gets it, and if
+    it comes too late it is no dead letter.
     """
 
     __slots__ = ("__weakref__",)
@@ -28,7 +28,7 @@ class ActorTimer:
         self._actor = actor
         self._message = message
         self._period = period
-        self._waiting: weakref.ref[TimerEnvelope] | None = None
+        self._waiting: weakref.ref[OwnEnvelope] | None = None
         self.active = True
         """False once it was cancelled or has nothing more to send."""
         self._timer: Timer = actor.runtime.timer.after(first, self._send)
@@ -57,7 +57,7 @@ class ActorTimer:
                 self._timer.cancel()
                 return
         if self._waiting is None or self._waiting() is None:
-            envelope = TimerEnvelope(self._message)
+            envelope = OwnEnvelope(self._message)
             self._waiting = weakref.ref(envelope)
             self._actor.actor_inbox.put(envelope)
 

@@ -18,7 +18,7 @@ from supervisors.mailbox_policy import MailboxPolicy
 from supervisors.threads import coroutine_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from types import FrameType
 
     from supervisors.future import ReplyFuture
@@ -48,8 +48,8 @@ class AsyncActor(Actor):
     def _create_actor_inbox() -> LoopMailbox:
         return LoopMailbox()
 
-    def _mailbox_with(self, policy: MailboxPolicy) -> BoundedLoopMailbox:
-        return BoundedLoopMailbox(policy)
+    def _mailbox_with(self, policy: MailboxPolicy, clock: "Callable[[], float]") -> BoundedLoopMailbox:
+        return BoundedLoopMailbox(policy, clock)
 
     def _start_actor_loop(self) -> None:
         self.loop_thread.attach(self)
@@ -115,14 +115,13 @@ class AsyncActor(Actor):
     async def _serve(self, *, suspended: bool = False) -> ExitReason | None:
         """Serve the mailbox until the end; while ``suspended`` only its signals, and also only until it is resumed."""
         inbox = self.actor_inbox
-        get = inbox.get_signal if suspended else inbox.get
+        get = inbox.get_signal if suspended else inbox.poll
         turn = _TURN
         while self.suspended is suspended and (
             self._stop_reason is None or (not suspended and self._drains_on() and not inbox.empty())
         ):
-            try:
-                envelope = get()
-            except IndexError:
+            envelope = get()
+            if envelope is None:
                 self._idle = self.loop_thread.loop.create_future()
                 await self._idle
                 turn = _TURN

@@ -119,9 +119,9 @@ class BoundedMailbox(Mailbox):
 
     __slots__ = ("_asleep", "lane")
 
-    def __init__(self, policy: MailboxPolicy) -> None:
+    def __init__(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.lane = MessageLane(policy)
+        self.lane = MessageLane(policy, clock)
         self._asleep = False
 
     def put(self, envelope: Envelope[Any], /) -> None:
@@ -194,9 +194,9 @@ class BoundedLoopMailbox(LoopMailbox):
 
     __slots__ = ("lane",)
 
-    def __init__(self, policy: MailboxPolicy) -> None:
+    def __init__(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.lane = MessageLane(policy)
+        self.lane = MessageLane(policy, clock)
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Enqueue and wake the actor's loop; a message that finds no room goes to the lane's hook. Any thread."""
@@ -208,12 +208,14 @@ class BoundedLoopMailbox(LoopMailbox):
 
     def get(self) -> Envelope[Any]:
         """The next envelope. Raises IndexError when empty."""
-        if self._signals:
-            return self._signals.popleft()
-        envelope = self.lane.take()
+        envelope = self.poll()
         if envelope is None:
             raise IndexError("no message waits")
         return envelope
+
+    def poll(self) -> Envelope[Any] | None:
+        """The next envelope, None if there is none."""
+        return self._signals.popleft() if self._signals else self.lane.take()
 
     def put_back(self, envelopes: Sequence[Envelope[Any]]) -> None:
         self.lane.put_back(envelopes)

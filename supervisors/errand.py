@@ -28,9 +28,19 @@ class Errand:
 
     def begin(self) -> None:
         """Send it, now or when somebody comes. Any thread."""
-        timer = self._ref.runtime.timer.after(self._seconds, self._time_is_up)
-        self._reply.add_done_callback(lambda _: timer.cancel())
-        self._ref.when_up(self._send)
+        runtime = self._ref.runtime
+        timer = runtime.timer.after(self._seconds, self._time_is_up)
+        runtime.errands.add(self)
+
+        def done(_: ReplyFuture) -> None:
+            timer.cancel()
+            runtime.errands.discard(self)
+
+        self._reply.add_done_callback(done)
+        if runtime.closed:  # there are no timers any more, nor anybody who might come
+            self.give_up()
+        else:
+            self._ref.when_up(self._send)
 
     def _send(self, actor: "Actor") -> None:
         if self._reply.done():
@@ -51,14 +61,15 @@ class Errand:
             return
         self._with_actor = False  # before the look at the time, which looks at this then
         if self._late:
-            self._give_up()
+            self.give_up()
         else:
             self._ref.when_up(self._send)
 
     def _time_is_up(self) -> None:
         self._late = True
         if not self._with_actor:
-            self._give_up()
+            self.give_up()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Nobody will take it up any more."""
         self._reply.offer(error=NotHandledError(f"nobody at {self._ref.path} took it up within {self._seconds:g} s"))

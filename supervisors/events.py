@@ -27,6 +27,17 @@ class Event:
 
 
 @attrs.frozen
+class Launched(Event):
+    """An incarnation is about to run its ``on_start``."""
+
+    kind: ClassVar[str] = "launched"
+    incarnation: int
+
+    def __str__(self) -> str:
+        return f"{self.path} is launched (incarnation {self.incarnation})"
+
+
+@attrs.frozen
 class Started(Event):
     """An incarnation is ready: its ``on_start`` returned."""
 
@@ -74,6 +85,19 @@ class Restarting(Event):
         others = f" with {len(self.group) - 1} siblings" if len(self.group) > 1 else ""
         wait = f" in {self.delay:.1f} s" if self.delay else ""
         return f"{self.path} restarts{others}{wait} after {self.reason}"
+
+
+@attrs.frozen
+class Restarted(Event):
+    """A child is ready again. Told after its ``Started``."""
+
+    kind: ClassVar[str] = "restarted"
+    incarnation: int
+    restarts: int
+    """How often it has been, in the life of its supervisor."""
+
+    def __str__(self) -> str:
+        return f"{self.path} is up again (incarnation {self.incarnation}, restart {self.restarts})"
 
 
 @attrs.frozen

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pykka._envelope import Envelope
 
-from supervisors.actor_timers import TimerEnvelope
-from supervisors.core_state import Phase, Status
+from supervisors.actor_timers import OwnEnvelope
+from supervisors.core_state import Status
+from supervisors.mailbox import is_stop_request
 from supervisors.mailbox_policy import MailboxPolicy, OnFull
 from supervisors.signals import Signal
 
@@ -40,15 +41,15 @@ class KeptMail:
         return len(self._waiting)
 
     def collect(self, mailbox: "ActorMailbox", take_all: Callable[[], list[Envelope[Any]]]) -> list[Envelope[Any]]:
-        """Take over what a closed mailbox held. Returns what is not kept: signals, timers of the dead, and everything
-        once nobody will come any more.
+        """Take over what a closed mailbox held. Returns what is not kept: what was meant for that incarnation only, and
+        everything once nobody will come any more.
         """
         with self._lock:
             if self._heir is not None and self._heir.mailbox is mailbox:
                 self._heir = None
             left: list[Envelope[Any]] = []
             for envelope in take_all():
-                if not self._open or isinstance(envelope, TimerEnvelope) or isinstance(envelope.message, Signal):
+                if not self._open or _is_personal(envelope):
                     left.append(envelope)
                 elif self._heir is not None:
                     self._heir.mailbox.put_last(envelope)
@@ -98,6 +99,13 @@ class KeptMail:
             self._ref.refuse(envelope, "down")
 
 
+def _is_personal(envelope: Envelope[Any]) -> bool:
+    """True for what speaks to one incarnation: signals, requests to stop, and what it sent to itself."""
+    if isinstance(envelope, OwnEnvelope) or isinstance(envelope.message, Signal):
+        return True
+    return is_stop_request(envelope.message)
+
+
 class KeptMails:
     """The kept mail of one supervisor's children. Used by the supervisor only, in its thread."""
 
@@ -108,7 +116,7 @@ class KeptMails:
         """Give a new incarnation its mailbox, with what waits for it."""
         if policy is None:
             return
-        actor.use_mailbox(policy)
+        actor.use_mailbox(policy, ref.runtime.clock.monotonic)
         if policy.keep:
             mail = self._mails.get(child)
             if mail is None:
@@ -135,6 +143,4 @@ class KeptMails:
 
 def _comes_back(state: "SupervisorState", name: str) -> bool:
     row = state.children.get(name)
-    if row is None or state.phase in (Phase.STOPPING, Phase.ENDED):
-        return False
-    return row.status is not Status.UNDEFINED
+    return row is not None and row.status is not Status.UNDEFINED

@@ -196,9 +196,15 @@ class LoopMailbox:
         """The next envelope. Raises IndexError when empty: an async actor waits on its loop, not in here."""
         return self._signals.popleft() if self._signals else self._messages.popleft()
 
-    def get_signal(self) -> Envelope[Any]:
-        """The next signal; leaves the messages where they are. Raises IndexError when there is none."""
-        return self._signals.popleft()
+    def poll(self) -> Envelope[Any] | None:
+        """The next envelope, None if there is none. (An error would leave a frame with every idle actor.)."""
+        if self._signals:
+            return self._signals.popleft()
+        return self._messages.popleft() if self._messages else None
+
+    def get_signal(self) -> Envelope[Any] | None:
+        """The next signal, None if there is none; leaves the messages where they are."""
+        return self._signals.popleft() if self._signals else None
 
     def put_back(self, envelopes: Sequence[Envelope[Any]]) -> None:
         """Have these come next, in their order, before the messages that wait. Only the actor's own thread calls this,

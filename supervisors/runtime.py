@@ -8,13 +8,14 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import pykka
 from loguru import logger
 
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
-from supervisors.events import DeadLetter, Event, ManyZombies
+from supervisors.events import DeadLetter, Event, Launched, ManyZombies
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.idle_threads import IdleThreads
@@ -23,6 +24,9 @@ from supervisors.names import Names
 from supervisors.ref import Ref
 from supervisors.signals import Down, Ready, Signal
 from supervisors.spec import Ladder
+
+if TYPE_CHECKING:
+    from supervisors.errand import Errand
 
 _EXIT_DEADLINE = 10.0
 """Seconds that a tree still running at interpreter exit is given to stop."""
@@ -65,6 +69,10 @@ class Runtime:
         self.lock = threading.RLock()  # reentrant: a signal handler may tell
         """Guards what the actors of this runtime share; held for a moment only."""
         self._many_zombies = False
+        self.errands: set[Errand] = set()
+        """Requests that wait for somebody to take them up."""
+        self.closed = False
+        """True once this runtime serves nobody any more."""
         self._deadline: float | None = None
         self._root: Actor | None = None
         self._root_down = ReplyFuture()
@@ -123,6 +131,9 @@ class Runtime:
     def close(self) -> None:
         """End the timer and the threads that are idle, and forget the names, once the tree has ended."""
         _open_runtimes.discard(self)
+        self.closed = True
+        for errand in tuple(self.errands):
+            errand.give_up()
         self.names.close()
         self.idle_threads.close()
         self.timer.close()
@@ -136,6 +147,7 @@ class Runtime:
         if self._deadline is not None:
             actor._finish(ExitReason(ExitKind.START_FAILED, "the interpreter exits: nothing is started any more"))
             return
+        self.emit(Launched(path, actor.incarnation))
         try:
             actor._start_actor_loop()
         except Exception as error:  # noqa: BLE001 - no thread to be had, loop gone: a refused start
@@ -168,7 +180,8 @@ class Runtime:
     def refs(self) -> tuple[Ref, ...]:
         """The names of all living actors, and those that anybody keeps, in the order in which they came up."""
         with self.lock:
-            return tuple(self._refs.values())
+            found = [known() for known in self._refs.valuerefs()]  # a copy: a signal handler may make names meanwhile
+        return tuple(ref for ref in found if ref is not None)
 
     def register(self, name: str, ref: Ref) -> None:
         """Give a place a short name, see ``Names.register``."""
@@ -281,8 +294,10 @@ def _mark_dead() -> None:
     may have copied any of them held.
     """
     for runtime in list(_open_runtimes):
+        runtime.closed = True
         for ref in list(runtime._refs.values()):
             ref.point_to(None)
+            ref.kept = None
     _open_runtimes.clear()
 
 

@@ -12,12 +12,13 @@ import pykka
 from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor
+from supervisors.actor_timers import OwnEnvelope
 from supervisors.core import step
 from supervisors.core_state import SupervisorState, child_spec, initial
 from supervisors.core_state import count_children as count
 from supervisors.core_state import which_children as which
 from supervisors.current import current_actor
-from supervisors.events import Ended, Event, GaveUp, Restarting, Started
+from supervisors.events import Ended, Event, GaveUp, Restarted, Restarting, Started
 from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.hooks import ChildHooks, run_hook
@@ -293,7 +294,7 @@ class Supervisor(ThreadActor):
             )
 
     def _decided(self, event: ChildDeclined | ChildRefused) -> None:
-        self.actor_inbox.put(Envelope(_Outcome(event)))
+        self.actor_inbox.put_last(OwnEnvelope(_Outcome(event)))
 
     def _child_news(self, child: str, attempt: int, news: Signal) -> None:
         present, actor = self._actors.get(child, (0, None))
@@ -309,6 +310,9 @@ class Supervisor(ThreadActor):
             if row is not None:
                 run_hook(row.spec.hooks.restarted if row.times_up else row.spec.hooks.started, started)
             self._feed(ChildReady(child, attempt))
+            row = self._state.children.get(child)
+            if row is not None and row.times_up > 1:
+                self.runtime.emit(Restarted(actor.path, actor.incarnation, row.times_up - 1))
         elif isinstance(news, Down):
             del self._actors[child]
             actor.ref.point_to(None)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pykka._envelope import Envelope
@@ -42,8 +43,8 @@ class ThreadActor(Actor):
     def _create_actor_inbox() -> Mailbox:
         return Mailbox()
 
-    def _mailbox_with(self, policy: MailboxPolicy) -> BoundedMailbox:
-        return BoundedMailbox(policy)
+    def _mailbox_with(self, policy: MailboxPolicy, clock: Callable[[], float]) -> BoundedMailbox:
+        return BoundedMailbox(policy, clock)
 
     def _start_actor_loop(self) -> None:
         self._thread = Stint(self._run, self.path)

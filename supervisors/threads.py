@@ -1,20 +1,47 @@
 """Reaching into other threads: where they are, and an exception raised in them."""
 
 import ctypes
+import gc
+import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from functools import partial
 from itertools import compress, starmap
 from operator import is_, methodcaller
 from types import CoroutineType, FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from supervisors.exits import Killed
+
+T = TypeVar("T")
 
 _set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_exception.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _set_exception.restype = ctypes.c_int
+
+
+_collection_lock = threading.Lock()
+os.register_at_fork(
+    before=_collection_lock.acquire,
+    after_in_parent=_collection_lock.release,
+    after_in_child=_collection_lock.release,
+)
+
+
+def _without_collection(look: Callable[[], T]) -> T:
+    """Keep the garbage collector out: ``sys._current_frames`` allocates under a lock of the interpreter, and in some
+    releases of CPython 3.11 a finalizer that runs in there hangs the whole process when another thread starts.
+    """
+    with _collection_lock:
+        was_enabled = gc.isenabled()
+        try:
+            gc.disable()
+            return look()
+        finally:
+            if was_enabled:
+                gc.enable()
 
 
 def raise_in_frame(ident: int, frame: FrameType) -> bool:
@@ -24,8 +51,12 @@ def raise_in_frame(ident: int, frame: FrameType) -> bool:
     Look and deed are one call into C, in which this thread keeps the interpreter lock: between two lines of Python the
     other thread could return from the frame, and the exception would hit whatever it does then.
     """
-    frames = map(methodcaller("get", ident), starmap(sys._current_frames, [()]))
-    return bool(sum(starmap(_set_exception, compress([(ident, Killed)], map(partial(is_, frame), frames)))))
+
+    def aim() -> bool:
+        frames = map(methodcaller("get", ident), starmap(sys._current_frames, [()]))
+        return bool(sum(starmap(_set_exception, compress([(ident, Killed)], map(partial(is_, frame), frames)))))
+
+    return _without_collection(aim)
 
 
 class Running(Protocol):
@@ -59,7 +90,7 @@ def thread_frame(thread: Running | None) -> FrameType | None:
     """The innermost frame of a thread; None if it does not run. (The id of one that ended may be another's by now.)."""
     if thread is None or thread.ident is None or not thread.is_alive():
         return None
-    frame = sys._current_frames().get(thread.ident)
+    frame = _without_collection(sys._current_frames).get(thread.ident)
     return frame if thread.is_alive() else None
 
 

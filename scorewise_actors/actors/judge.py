@@ -25,8 +25,6 @@ from supervisors.signals import Signal, Timeout
 from supervisors.thread_actor import ThreadActor
 
 POLICY = "abort"
-PROBES = 1
-"""Leases at a time while the job is under suspicion: enough to see it recover, too few to burn through the items."""
 _TICK = 1.0
 _SAVE_EVERY = 5.0
 
@@ -104,7 +102,7 @@ class AbortJudgeActor(ThreadActor):
             return
         self._action = decision.action
         suspect = decision.action is AbortAction.SUSPECT
-        self.runtime.ref(self._plan.frontier).tell(Throttle(PROBES if suspect else None))
+        self.runtime.ref(self._plan.frontier).tell(Throttle(decision.probes))
         if suspect:
             logger.warning("job {} is under suspicion, only probes go on: {}", self._plan.job_id, decision.reason)
         else:

@@ -64,13 +64,16 @@ class RetryDesk(TrackedActor):
         account = self._account(name)
         held = [slot for slot in account.held if not slot.freed]
         waiting = self._waiting.get(name, deque())
+        granted = []
         while waiting and (waiting[0][0].slot.freed or len(held) < waiting[0][0].limit):
             wanted, asker = waiting.popleft()
             if not wanted.slot.freed:
                 if wanted.slot not in held:  # the answer to it may have been lost
                     held.append(wanted.slot)
-                asker.offer(value=True)
+                granted.append(asker)
         account.held = held
+        for asker in granted:  # only now: whoever has a slot must be known to the next incarnation
+            asker.offer(value=True)
         if not waiting:
             self._waiting.pop(name, None)
 

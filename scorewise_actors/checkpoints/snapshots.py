@@ -103,7 +103,9 @@ class SnapshotStore:
             again = SnapshotId.of(folder_tail(directory), salt.hex(), max(1, number - 1))
             if (directory / again.file).exists():
                 self._disk.sync_directory(directory)  # whoever wrote it may have ended before
-                return next(self.entries(job_id, 1))
+                written = next(self.entries(job_id, 1))
+                if written.status is SnapshotStatus.ACTIVE:
+                    return written
             for leftover in directory.glob(f"*{TEMPORARY}"):
                 self._disk.unlink(leftover)
             header = Header(
@@ -267,14 +269,22 @@ class SnapshotStore:
     def _place_of(self, snapshot_id: str) -> tuple[Path | None, SnapshotId | None]:
         """Where the file of an id is, if it is there; no path for an id that cannot be one of this store's."""
         wanted = SnapshotId.parse(snapshot_id)
-        directory = next(self.path.glob(f"*-{wanted.job}"), None) if wanted is not None else None
-        return (directory / wanted.file if directory is not None and wanted is not None else None), wanted
+        if wanted is None:
+            return None, None
+        try:
+            directory = next((path for path in self.path.iterdir() if folder_tail(path) == wanted.job), None)
+        except OSError as error:
+            raise CheckpointStorageError(error.errno or 0, str(self.path), "list") from error
+        return (directory / wanted.file if directory is not None else None), wanted
 
     def _listed(self, directory: Path) -> list[SnapshotId]:
         try:
             return _snapshots(directory)
-        except FileNotFoundError:
-            return []
+        except FileNotFoundError as error:
+            if self.path.is_dir():
+                return []
+            # the whole storage has gone: that is no job without snapshots
+            raise CheckpointStorageError(error.errno or 0, str(self.path), "list") from error
         except OSError as error:
             raise CheckpointStorageError(error.errno or 0, str(directory), "list") from error
 

@@ -29,6 +29,7 @@ from scorewise_actors.resilience.errors import (
     ResilienceException,
 )
 from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience_memory import JOBS_KEPT
 from scorewise_actors.resilience_messages import (
     Analyse,
     DefinePolicy,
@@ -169,12 +170,12 @@ class AbortManager(TreeClient):
             "timestamp": utc_now().isoformat(),
         }
         if self.config.enabled:
-            self._asked_on[job_id] = asyncio.get_running_loop()
+            _remember(self._asked_on, job_id, asyncio.get_running_loop())
             question = Judge(job_id, policy_id, policy, floor, self.config.evaluation_interval)
             judgement: Judgement = await self._call("aborts", question)
             answer |= _explained(judgement, floor)
             if answer["should_abort"]:
-                self._judged_by[job_id] = policy_id
+                _remember(self._judged_by, job_id, policy_id)
         self._emit(
             EventType.ABORT_EVALUATED,
             job_id,
@@ -292,6 +293,14 @@ class AbortManager(TreeClient):
         del action
         await self._call("aborts", HaltJob(job_id, reason))
         await self._connection.stop_job(job_id, reason)
+
+
+def _remember(jobs: dict[str, Any], job_id: str, value: Any) -> None:
+    """As many jobs as the actors remember, the latest."""
+    jobs.pop(job_id, None)
+    jobs[job_id] = value
+    if len(jobs) > JOBS_KEPT:
+        del jobs[next(iter(jobs))]
 
 
 def _unasked(manager: "weakref.ref[AbortManager]") -> Callable[[ResilienceEvent], None]:

@@ -8,6 +8,7 @@ import asyncio
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -47,11 +48,18 @@ class Connection:
     def __init__(self) -> None:
         self.events = EventHub()
         self.events.subscribe(log_event)
+        self.events.subscribe(self._pass_on)
         self.memory = ResilienceMemory()
 
     def running(self) -> Runtime | None:
         """The runtime, if the tree is up."""
         raise NotImplementedError
+
+    def _pass_on(self, event: ResilienceEvent) -> None:
+        """Whoever listens to the tree hears its managers, too."""
+        runtime = self.running()
+        if runtime is not None:
+            runtime.emit(event)
 
     async def start(self) -> Runtime:
         """The runtime; started if that is this connection's to do. Raises ``TreeUnavailableError``."""
@@ -171,6 +179,8 @@ class PrivateTree(Connection):
         self._lock = threading.Lock()
         self._runtime: Runtime | None = None
         self._members = 0
+        self._forgotten: deque[None] = deque()
+        """One entry for each seat that the garbage collector gave up, in whatever thread it ran."""
         _private_trees.add(self)
 
     def running(self) -> Runtime | None:
@@ -202,7 +212,7 @@ class PrivateTree(Connection):
             self._members += 1
 
     def forget(self) -> None:
-        self._members -= 1  # no lock: the garbage collector may run in a thread that holds it
+        self._forgotten.append(None)  # no lock: the garbage collector may run in a thread that holds it
 
     async def leave(self) -> None:
         await asyncio.to_thread(self.leave_blocking)
@@ -211,6 +221,9 @@ class PrivateTree(Connection):
         """``leave`` for programs without an event loop; blocks until the tree has ended if this was the last member."""
         with self._lock:
             self._members -= 1
+            while self._forgotten:
+                self._forgotten.pop()
+                self._members -= 1
             if self._members > 0:
                 return
             runtime, self._runtime = self._runtime, None

@@ -1,12 +1,15 @@
 """Snapshots of user data: what comes back is what was given, by id, newest first, no more than are to be kept."""
 
+import contextlib
 import datetime as dt
 import decimal
+import hashlib
 import json
 import subprocess
 import sys
 import threading
 import uuid
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -22,9 +25,11 @@ from scorewise_actors.checkpoints import (
     SnapshotStatus,
     SnapshotStore,
     draft,
+    snapshots,
 )
 from scorewise_actors.checkpoints.lock import JobLock
 from scorewise_actors.checkpoints.ops import State, lowered_snapshot
+from scorewise_actors.checkpoints.snapshot_id import SnapshotId, folder_tail
 from scorewise_actors.checkpoints.values import lower
 
 NAIVE = dt.datetime(2025, 1, 27, 12, 30)  # noqa: DTZ001 - users give them
@@ -270,6 +275,62 @@ def test_several_processes_and_threads_write_one_job(tmp_path):
     assert len(set(acknowledged)) == len(acknowledged) == 120
     assert sorted(numbers(store)) == list(range(1, 121))
     assert all(store.validate(one) for one in acknowledged)
+
+
+def test_a_write_that_comes_twice_is_done_once(make_snapshots, any_keys):
+    """Told by its token, while it is the newest and intact; what is damaged is written again."""
+    store, token = make_snapshots(any_keys), b"t" * 16
+    first = store.create("job", draft({"n": 1}), now_ms=1, token=token)
+    assert store.create("job", draft({"n": 1}), now_ms=2, token=token) == first
+    assert numbers(store) == [1]
+    (file,) = store.path.rglob("*.snap")
+    file.write_bytes(file.read_bytes()[:-1])
+    second = store.create("job", draft({"n": 1}), now_ms=3, token=token)
+    assert second.sequence_number == 2
+    assert store.load(second.id).data == {"n": 1}
+
+
+def test_without_the_lock_numbers_would_be_given_out_twice(make_snapshots, monkeypatch):
+    """The test above can fail: two writers that look at the same time see the same highest number."""
+    both, usual = threading.Barrier(2, timeout=60), snapshots._numbers
+
+    class NoLock:
+        def release(self):
+            pass
+
+    def look_together(directory):
+        directory.mkdir(exist_ok=True)
+        seen = usual(directory)
+        both.wait()
+        return seen
+
+    monkeypatch.setattr(snapshots, "_numbers", look_together)
+    monkeypatch.setattr(SnapshotStore, "_lock", lambda *_: NoLock())
+    store = make_snapshots()
+
+    def write_one():
+        with contextlib.suppress(CheckpointStorageError):  # one may sweep the other's file away
+            write(store, 1)
+
+    writers = [threading.Thread(target=write_one) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert numbers(store) in ([1, 1], [1])
+
+
+@given(st.integers(1, (1 << 48) - 1), st.binary(min_size=16, max_size=16), st.text("abc é", min_size=1, max_size=20))
+def test_an_id_leads_to_its_file_and_back(sequence, salt, job):
+    """It is a UUID of version 8, its text and its file name tell the same, and another salt makes another id."""
+    folder = Path(f"x-{hashlib.sha256(job.encode()).hexdigest()[:12]}")
+    one = SnapshotId.of(folder_tail(folder), salt.hex(), sequence)
+    value = uuid.UUID(str(one))
+    assert (value.version, value.variant) == (8, uuid.RFC_4122)
+    assert SnapshotId.parse(str(one)) == SnapshotId.of_file(folder / one.file) == one
+    other = bytes([salt[0] ^ 1, *salt[1:]])
+    assert SnapshotId.of(folder_tail(folder), other.hex(), sequence) != one
+    assert SnapshotId.of_file(folder / one.file.replace(".snap", ".tmp")) is None
 
 
 def test_a_job_that_stays_locked_is_an_error_that_names_the_owner(make_snapshots):

@@ -5,6 +5,7 @@ whether the law holds, the other plants a bug in a copy of the package and asks 
 grid of 1/8 s, where floats add exactly.
 """
 
+import sys
 from collections.abc import Callable
 from types import ModuleType
 
@@ -34,6 +35,9 @@ BUGS: dict[str, tuple[Bug, ...]] = {}
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 """What hypothesis does; a test that expects a failure needs no smallest one."""
 
+EXAMPLES = 100 if sys.gettrace() is None else 10
+"""Under a tracer (that of coverage) each example costs many times as much, and reaches no further branch."""
+
 
 def law(*bugs: Bug) -> Callable[[Law], Law]:
     def register(function: Law) -> Law:
@@ -46,7 +50,7 @@ def law(*bugs: Bug) -> Callable[[Law], Law]:
 
 def examples(check):
     return settings(
-        max_examples=100,
+        max_examples=EXAMPLES,
         deadline=None,
         derandomize=True,
         database=None,

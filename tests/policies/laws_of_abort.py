@@ -217,6 +217,11 @@ def evidence_grows_only_above_the_given_rate(p):
 
 
 @law(
+    Bug(
+        "abort",
+        "infra=self._add(state.infra, not came, now)",
+        "infra=state.infra if came and failed else self._add(state.infra, not came, now)",
+    ),
     Bug("abort", "self._add(state.infra, not came, now)", "self._add(state.infra, failed, now)"),
     Bug("abort", "self._add(state.content, failed, now) if came", "self._add(state.content, failed, now) if True"),
 )

@@ -72,6 +72,7 @@ def waits_stay_between_zero_and_the_cap(p):
 
 
 @law(
+    Bug("backoff", "** (n - 1)", "** min(n - 1, 40 - n % 2)"),
     Bug("backoff", "** (n - 1)", "** (n % 7)"),
 )
 def nominal_waits_never_fall(p):
@@ -102,12 +103,16 @@ def saturated_waits_stay_spread(p):
 
 @law(Bug("backoff", "last = self.nominal(max(1, n - 1)) if", "last = self.base_delay if"))
 def decorrelated_waits_grow_without_a_memory(p):
-    backoff = p.Backoff(kind="decorrelated", jitter=0.0)
+    backoff = p.Backoff(1.0, 2.0, kind="decorrelated")
     highest = [backoff.delay(n, Highest()) for n in range(1, 6)]
     assert highest == [3, 3, 6, 12, 24]
     assert [backoff.delay(n, Highest(), previous=5.0) for n in (1, 5)] == [15, 15]
 
 
-@law(Bug("backoff", "** (n - 1)", "** n"), Bug("backoff", "default=2.0, validator=number(1, 10)", "default=1.5"))
+@law(
+    Bug("backoff", "default=1.0, validator=number(0.001, 3600)", "default=2.0, validator=number(0.001, 3600)"),
+    Bug("backoff", "** (n - 1)", "** n"),
+    Bug("backoff", "default=2.0, validator=number(1, 10)", "default=1.5"),
+)
 def the_default_waits_double_from_one_second(p):
     assert [p.Backoff().nominal(n) for n in range(1, 6)] == [1, 2, 4, 8, 16]

@@ -52,6 +52,7 @@ def no_url_changes_a_verdict(p):
 
 
 @law(
+    Bug("rules", "failure.browser_connected is False", "failure.browser_connected is False and reading.number > 5"),
     Bug("classify", "if rule is not None and rule.firm", "if rule.firm"),
 )
 def everything_has_a_verdict(p):
@@ -157,6 +158,7 @@ def every_exception_has_facts(p):
 
 
 @law(
+    Bug("failures", "{{{WORD_LIMIT}}})[^\\s\\\"'<>]+", "{{{WORD_LIMIT}}})(?:(?=[^\\s\\\"'<>]*)[^\\s\\\"'<>])+"),
     Bug("failures", "(?<![^\\s\\\"'<>])([^", "([^\\s]*?)!([^"),
 )
 def reading_takes_time_in_proportion_to_the_text(p):

@@ -60,7 +60,7 @@ def a_parked_host_is_left_alone_and_then_probed(p):
     Bug("hosts", "state.parks if score else 0", "state.parks"),
 )
 def a_host_is_parked_by_as_many_failures_in_a_row(p):
-    policy = p.HostPolicy(pauses=p.Backoff(60.0, max_delay=3600.0, jitter=0.0))
+    policy = p.HostPolicy(pauses=p.Backoff(60.0, 2.0, 3600.0, 0.0))
     state, rng = p.HostState(), random.Random(0)
     for n in range(1, 16):
         state, happened = step(p, policy, state, "infra", 0.0, rng=rng)
@@ -94,6 +94,11 @@ def the_last_host_is_never_parked(p):
 
 
 @law(
+    Bug(
+        "hosts",
+        "score = max(0.0, state.score - self.failure_rate / (1 - self.failure_rate))",
+        "score = max(0.0, state.score - self.failure_rate / (1 - self.failure_rate)) if state.score else 0.25",
+    ),
     Bug("hosts", "if failed and stream is not Stream.CONTENT:", "if failed:"),
     Bug("hosts", "if failed and stream is Stream.UNCOUNTED:", "if False:"),
 )

@@ -36,6 +36,7 @@ def run_item(p, policy, verdicts, seed=0, *, retry_after=None):
 
 
 @law(
+    Bug("retry", "self.max_attempts if special is None else special", "self.max_attempts"),
     Bug("retry", "state.attempts >= self.tries", "state.attempts > self.tries"),
     Bug("retry", "else min(granted, verdict.max_tries)", "else granted"),
 )
@@ -132,6 +133,7 @@ def the_budget_bounds_retries(p):
 
 
 @law(
+    Bug("retry_after", "if not isinstance(text, str):", "if text is None:"),
     Bug("retry_after", "if not 6 < len(text) < 64:", "if not float(text.encode('ascii')[:1].isdigit()):"),
 )
 def every_retry_after_is_read_or_refused(p):
@@ -207,7 +209,7 @@ def no_more_retries_are_under_way_than_may_be(p):
     Bug("retry", 'upward = 0.0 if backoff.kind == "none" else', "upward ="),
 )
 def without_jitter_every_wait_is_the_nominal_one(p):
-    policy = p.RetryPolicy(jitter_enabled=False)
+    policy = p.RetryPolicy(backoff=p.Backoff(1.0, 2.0), jitter_enabled=False)
     for attempts, seed in itertools.product(range(1, 5), range(20)):
         options = {"now": 0.0, "rng": random.Random(seed)}
         assert policy.decide(p.RetryState(attempts), verdict(p), **options).delay == 2 ** (attempts - 1)

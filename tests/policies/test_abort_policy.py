@@ -2,7 +2,18 @@ import random
 
 import pytest
 
-from policies import AbortAction, AbortDecision, AbortPolicy, AbortState, EvidenceScore, Stream, WindowRule, named
+from policies import (
+    AbortAction,
+    AbortDecision,
+    AbortPolicy,
+    AbortState,
+    AbortStep,
+    EvidenceScore,
+    Measure,
+    Stream,
+    WindowRule,
+    named,
+)
 
 
 def run(policy, outcomes, *, every=0.5, stream=Stream.INFRA):
@@ -209,3 +220,32 @@ def test_a_policy_can_be_made_for_a_job():
 def test_a_state_can_be_shifted_before_anything_happened():
     """An empty state on another clock is an empty state."""
     assert AbortState().shifted(100.0) == AbortState()
+
+
+def test_steps_may_be_given_by_name():
+    """In any case, and mixed with steps that say more."""
+    page = AbortStep(Measure.NOTIFY, "pager", timeout=5.0)
+    policy = AbortPolicy(on_abort=["SAVE_STATE", page, Measure.SHUTDOWN])
+    assert policy.on_abort == (AbortStep(Measure.SAVE_STATE), page, AbortStep(Measure.SHUTDOWN))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: AbortPolicy(on_abort="shutdown"), "must be a list of log_event, notify, .*, got 'shutdown'"),
+        (lambda: AbortPolicy(on_suspect=5), "must be a list of .*, got 5"),
+        (lambda: AbortPolicy(on_abort=["explode"]), "must be one of log_event, notify, .*, got 'explode'"),
+        (lambda: AbortPolicy(on_abort=[5]), "must be one of .*, got 5"),
+        (lambda: AbortStep(Measure.NOTIFY, timeout=0), r"AbortStep\.timeout must be a finite number"),
+        (lambda: AbortStep(Measure.NOTIFY, ""), r"AbortStep\.target must be a string of 1 to 2000 characters"),
+        (lambda: AbortPolicy(window=10), r"AbortPolicy\.window must be a WindowRule or None, got 10"),
+        (lambda: AbortState(crashes=[1.0]), r"AbortState\.crashes must be a tuple, got \[1\.0\]"),
+        (lambda: AbortState(crashes=(float("nan"),)), r"AbortState\.crashes must be a finite number"),
+        (lambda: AbortPolicy().tick(AbortState(), float("nan")), "now must be a finite number"),
+        (lambda: AbortPolicy().crash(AbortState(), 0.0, -1), "browsers must be a finite number"),
+    ],
+)
+def test_a_wrong_abort_policy_says_what_is_wrong(make, said):
+    """An error names the field or argument, the value and what is allowed."""
+    with pytest.raises(ValueError, match=said):
+        make()

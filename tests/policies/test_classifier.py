@@ -1,3 +1,8 @@
+import asyncio
+import email.message
+import re
+import urllib.error
+
 import pytest
 
 from policies import Category, Failure, FailureClassifier, Persistence, Remedy, Rule, Stream, Verdict
@@ -288,6 +293,7 @@ def test_permanent_words_keep_a_remedy_that_is_no_retry():
         ({"retryable_status": ["500"]}, "got '500'"),
         ({"retryable_status": [True]}, "got True"),
         ({"retryable_status": [500], "non_retryable_status": [500]}, r"\[500\] in both"),
+        ({"rules": ["timeout"]}, r"FailureClassifier\.rules must be a list of Rule, got 'timeout' in it"),
     ],
 )
 def test_a_wrong_classifier_says_what_is_wrong(options, said):
@@ -302,6 +308,88 @@ def test_rules_of_ones_own_may_come_before_the_table():
     classifier = FailureClassifier(rules=(mine, *FailureClassifier().rules))
     assert classifier.classify(Failure("ValueError", "captcha shown", api="page.goto")).rule_id == "captcha"
     assert classifier.classify(Failure("ValueError", "captcha shown")).rule_id == "handler_error"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"text": "("}, r"the pattern '\(' of a Rule is not a regular expression"),
+        ({"codes": ""}, "a Rule must be a string of 1 to 2000 characters, got ''"),
+        ({"text": 5}, "got 5"),
+        ({"oom": 1}, r"Rule\.oom must be a bool, got 1"),
+    ],
+)
+def test_a_wrong_rule_says_what_is_wrong(options, said):
+    """An error names the pattern or field."""
+    with pytest.raises(ValueError, match=said):
+        Rule(Verdict(X, Persistence.TRANSIENT, Remedy.PARK_HOST, CONTENT, "captcha"), **options)
+
+
+def test_patterns_may_be_compiled_already():
+    """Only their text counts; case never does."""
+    classifier = FailureClassifier(permanent=[re.compile("no such TEAM")])
+    assert not classifier.classify(Failure("LookupError", "No such team")).transient
+    rule = Rule(Verdict(X, Persistence.TRANSIENT, Remedy.PARK_HOST, CONTENT, "captcha"), text=re.compile("captcha"))
+    assert FailureClassifier(rules=[rule]).classify(Failure("E", "captcha!")).rule_id == "captcha"
+
+
+class Unreadable(Exception):
+    """Its text raises, and so does what else can be asked of it."""
+
+    @property
+    def status(self):
+        raise RuntimeError("no status")
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class Response:
+    """What httpx and requests put on their exceptions."""
+
+    status_code = 503
+    headers = {"Retry-After": "3"}  # noqa: RUF012 - stands for an instance's
+
+
+class HTTPStatusError(Exception):
+    """An HTTP client's."""
+
+    response = Response()
+
+
+class LostConnectionError(ConnectionResetError):
+    """A library's own, of a builtin's family."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "rule"),
+    [
+        (TimeoutError("timed out"), "timeout"),
+        (LostConnectionError("gone"), "connection"),
+        (HTTPStatusError("503 Service Unavailable"), "status:503_retry_after"),
+        (urllib.error.HTTPError("http://h", 429, "x", email.message.Message(), None), "status:429"),
+        (urllib.error.URLError(ConnectionRefusedError(111, "Connection refused")), "connection"),
+        (urllib.error.URLError("unknown url type"), "unknown"),
+        (ExceptionGroup("tasks", [ExceptionGroup("more", [OSError(28, "No space")]), KeyError("x")]), "resources"),
+        (BaseExceptionGroup("tasks", [asyncio.CancelledError(), KeyError("x")]), "handler_error"),
+        (BaseExceptionGroup("tasks", [asyncio.CancelledError()]), "control_flow"),
+        (asyncio.CancelledError(), "control_flow"),
+        (Unreadable(), "unknown"),
+        (OSError(12, "Cannot allocate memory"), "resources"),
+    ],
+)
+def test_exceptions_of_python_and_of_http_clients_are_known(raised, rule):
+    """By the classes they extend, by status and headers wherever a library puts them, by what a group holds."""
+    assert FailureClassifier().classify(Failure.from_exception(raised)).rule_id == rule
+
+
+def test_a_bottomless_group_has_facts_too():
+    """Only so many groups within groups are opened."""
+    raised = ValueError("x")
+    for _ in range(30):
+        raised = ExceptionGroup("group", [raised])
+    assert Failure.from_exception(raised).type == "ExceptionGroup"
+    assert Failure.from_exception(Unreadable()).message == "its text cannot be read"
 
 
 def test_two_megabytes_of_message_are_classified():

@@ -6,6 +6,7 @@ response listener saw, the crash event, the connection. The verdict must be the 
 
 import asyncio
 import contextlib
+import itertools
 import re
 
 import attrs
@@ -21,6 +22,9 @@ POISON = (
     "http://h/timeout/404/net::ERR_ABORTED/Page%20crashed/Target%20page,%20context%20or%20browser%20has%20been%20closed",
     "https://example.com/" + "Execution-context-was-destroyed/" * 300,
 )
+
+WORDY = FailureClassifier(transient=["timeout", "crashed"], permanent=["404", "aborted", "closed", "destroyed"])
+"""Has words of a user that stand in the URLs as well."""
 
 
 @contextlib.asynccontextmanager
@@ -73,10 +77,9 @@ def check(found, expected):
     """Each failure has the verdict of the rule that is expected, and keeps it with any other URL in its text."""
     classifier = FailureClassifier()
     assert {name: classifier.classify(failure).rule_id for name, failure in found.items()} == expected
-    for failure in found.values():
-        for url in POISON:
-            other = attrs.evolve(failure, message=URLS.sub(url, failure.message), url=url)
-            assert classifier.classify(other) == classifier.classify(failure)
+    for failure, url, one in itertools.product(found.values(), POISON, (classifier, WORDY)):
+        other = attrs.evolve(failure, message=URLS.sub(url, failure.message), url=url)
+        assert one.classify(other) == one.classify(failure)
 
 
 # Chromium shows any network error on request

@@ -135,6 +135,7 @@ def test_a_refusal_after_a_delay_is_no_short_life():
 def test_a_window_is_a_value():
     """Equal by its times, however they came into it; a bad time is named."""
     window = RestartWindow()
+    assert len(window) == 0
     for now in range(1000):
         window = window.added(float(now), 600, 10_000.0)
     assert window == RestartWindow.of(float(now) for now in range(400, 1000))
@@ -189,3 +190,10 @@ def test_a_wrong_restart_policy_says_what_is_wrong(make, said):
     """An error names the field, its range and the value."""
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_only_the_window_of_a_state_is_replaced():
+    """What else is remembered of the child stays."""
+    state = RestartState(RestartWindow.of([1.0]), 2, 3, 4, 5.0, 6.0)
+    window = RestartWindow.of([7.0, 8.0])
+    assert state.with_times(window) == RestartState(window, 2, 3, 4, 5.0, 6.0)

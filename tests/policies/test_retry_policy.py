@@ -181,3 +181,19 @@ def test_a_date_is_measured_by_the_servers_own_clock():
     assert retry_after_of(asked | {"date": "today"}, now_epoch=784111776.0) == 1.0
     assert retry_after_of(asked, now_epoch=784111776.0) == 1.0
     assert retry_after_of({}, now_epoch=0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"per_category": []}, r"RetryPolicy\.per_category must map Category to ClassRetry, got \[\]"),
+        ({"per_category": {"moon": ClassRetry()}}, "must map Category to ClassRetry"),
+        ({"per_rule": {"dns": 3}}, r"RetryPolicy\.per_rule must map str to ClassRetry, got \{'dns': 3\}"),
+        ({"backoff": 1.0}, r"RetryPolicy\.backoff must be a Backoff, got 1\.0"),
+        ({"jitter_enabled": 1}, r"RetryPolicy\.jitter_enabled must be a bool, got 1"),
+    ],
+)
+def test_a_wrong_retry_policy_says_what_is_wrong(options, said):
+    """An error names the field, the value and what is allowed."""
+    with pytest.raises(ValueError, match=said):
+        RetryPolicy(**options)

@@ -143,3 +143,27 @@ def test_the_presets_watch_what_a_browser_job_runs_out_of():
     assert production["memory_percent"].limit < development["memory_percent"].limit
     assert production["disk_space"].limit > development["disk_space"].limit
     assert production["browser_lifetime"].limit == 3600
+
+
+def test_a_memory_size_becomes_limits():
+    """Of 1,000 MB, 800 are a breach, below 750 is clear and 950 is hard; a threshold that is there is replaced."""
+    policy = named.get("thresholds", "production").with_memory_of(1000)
+    (memory,) = [one for one in policy.thresholds if one.resource == "memory_absolute"]
+    assert (memory.limit, memory.clear, memory.hard, memory.for_seconds) == (800, 750, 950, 30)
+    again = policy.with_memory_of(2000)
+    assert [one.limit for one in again.thresholds if one.resource == "memory_absolute"] == [1600]
+    assert len(again.thresholds) == len(policy.thresholds) == 7
+    with pytest.raises(ValueError, match="megabytes must be a finite number from 1"):
+        policy.with_memory_of(0)
+
+
+def test_browsers_of_a_preset_are_not_replaced_together():
+    """The production lifetime of an hour differs by up to a tenth from one browser to the next."""
+    production = named.get("thresholds", "production")
+    limits = {}
+    for browser in ("browser-1", "browser-2", "browser-3"):
+        marks = {one.resource: one.limit for one in production.for_subject(browser).thresholds}
+        limits[browser] = marks.pop("browser_lifetime")
+        assert marks == {one.resource: one.limit for one in production.thresholds if one.jitter == 0}
+    assert len(set(limits.values())) == 3
+    assert all(3240 <= limit <= 3960 for limit in limits.values())

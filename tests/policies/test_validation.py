@@ -1,6 +1,7 @@
 """The validators: what passes, what does not, how the error reads, and which class it is."""
 
 import enum
+import http
 import math
 
 import attrs
@@ -41,6 +42,7 @@ class Settings:
         {"wait": 1e-9},
         {"wait": 1e9},
         {"count": 9},
+        {"at_least": http.HTTPStatus.OK},
         {"at_least": 10**30},
         {"perhaps": 0},
         {"perhaps": None},

@@ -103,13 +103,12 @@ async def test_a_job_below_min_operations_is_never_aborted(tree):
         assert (await manager.evaluate_abort_conditions("job", strict))["should_abort"] is True
 
 
-async def test_what_was_too_early_is_forgotten_when_all_is_well_again(manager, strict):
+async def test_what_was_too_early_is_forgotten_when_all_is_well_again(manager):
     """An abort that was too early is no verdict that waits for its time."""
-    policy = await manager.create_abort_policy(
-        LITERAL | {"name": "small window", "window_size": 4, "min_operations": 12}
-    )
+    policy = await manager.create_abort_policy({"name": "small", "window_size": 4, "min_operations": 4})
     await fail(manager, 8)
-    assert (await manager.evaluate_abort_conditions("job", policy))["should_abort"] is False
+    answer = await manager.evaluate_abort_conditions("job", policy)
+    assert (answer["should_abort"], answer["action"]) == (False, "suspect")  # ten are needed here
     await manager.record_success("job", 8)
     assert (await manager.evaluate_abort_conditions("job", policy))["should_abort"] is False
 
@@ -322,12 +321,10 @@ async def test_actions_run_in_order_and_a_failing_one_does_not_keep_the_next_fro
 
     async def hang(job_id, reason, action):
         ran.append("hang")
-        while True:
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                if free.is_set():
-                    raise
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(60)  # the end of the loop cancels it once more
 
     def block(job_id, reason, action):
         ran.append("block")
@@ -361,8 +358,6 @@ async def test_actions_run_in_order_and_a_failing_one_does_not_keep_the_next_fro
     free.set()
     assert ran == ["hang", "block", "explode", ("job", "enough", "browsers", {"grace": 3})]
     assert told[0].data["actions"] == ["CLEANUP: failed", "SAVE_STATE: failed", "LOG_EVENT: failed", "SHUTDOWN: done"]
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        task.cancel()
 
 
 async def test_the_usual_actions_succeed_without_any_handler(manager, strict):

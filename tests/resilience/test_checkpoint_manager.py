@@ -292,6 +292,21 @@ async def test_a_full_disk_is_an_error_and_keeps_the_earlier_ones(tmp_path):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+async def test_a_storage_that_has_gone_is_an_error_and_not_a_job_without_checkpoints(manager):
+    """Whatever is asked for; when the folder is back, so is everything in it."""
+    made = await manager.create_checkpoint("job", STATE)
+    folder = manager.config.storage_path
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(CheckpointCreationError, match="No such file or directory"):
+        await manager.create_checkpoint("job", {})
+    for call in (manager.list_checkpoints("job"), manager.load_checkpoint(made), manager.load_latest("job")):
+        with pytest.raises(CheckpointValidationError, match="No such file or directory") as caught:
+            await call
+        assert caught.value.error_code == "CHECKPOINT_STORAGE_FAILED"
+    folder.with_name("elsewhere").rename(folder)
+    assert await manager.load_latest("job") == STATE
+
+
 async def test_an_actor_that_dies_in_mid_write_is_replaced_and_nothing_is_written_twice(manager, monkeypatch):
     """The checkpoint was on disk and its answer never came: the call is sent again and finds what was written."""
     await manager.create_checkpoint("job", {"n": 0})
@@ -473,6 +488,8 @@ async def test_a_system_has_one_beside_its_journals(storage):
     async with ActorSystem(storage_path=storage, key=KEY) as system:
         made = await system.checkpoints.create_checkpoint("job", STATE)
         assert await system.checkpoints.load_checkpoint(made) == STATE
-        assert len(list((storage / "snapshots").rglob("*.snap"))) == 1
+        folder = system.checkpoints.config.storage_path
+        assert folder.is_relative_to(storage.parent)
+        assert len(list((folder / "snapshots").rglob("*.snap"))) == 1
         assert (await system.resources.get_current_metrics())["memory_usage"] > 1
         assert system.store.jobs() == ()

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from scorewise_actors.correlation import correlation, correlation_id
+from scorewise_actors.events import EventType
 from scorewise_actors.resilience.connection import PrivateTree, TreeClient, shared_tree
 from scorewise_actors.resilience.errors import AbortExecutionError, TreeUnavailableError
 from scorewise_actors.resilience_messages import Analyse, RecordSuccess
@@ -162,6 +163,18 @@ async def test_a_tree_that_gave_up_is_told_and_the_next_call_gets_a_new_one():
         await first.ended
         assert await client.successes() == 1
         assert tree.running() is not first
+
+
+async def test_whoever_listens_to_the_tree_hears_the_managers():
+    """Events of the managers are events of their runtime as well, with a kind of their own."""
+    tree = PrivateTree()
+    async with Client(tree) as client:
+        await client.succeed()
+        heard = []
+        tree.running().subscribe(heard.append, ["resilience"])
+        tree.emit(EventType.CLEANUP_INITIATED, "resource", "job", level="gentle")
+        assert [event.as_map()["type"] for event in heard] == ["cleanup_initiated"]
+        assert str(heard[0]) == "cleanup_initiated of job job: level=gentle"
 
 
 def test_two_loops_use_one_tree():

@@ -2,11 +2,15 @@
 
 import asyncio
 import datetime as dt
+import json
+import threading
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scorewise_actors import HttpStatusError
-from scorewise_actors.correlation import correlation
+from scorewise_actors.correlation import correlation, correlation_id
 from scorewise_actors.events import EventType
 from scorewise_actors.failure_events import failure_event
 from scorewise_actors.resilience import FailureHandler, FailureHandlingError, RecoveryAction
@@ -69,12 +73,10 @@ async def test_the_nearest_handler_wins(handler):
 
 
 async def hang(event, context):
-    while True:
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            if context["end"].is_set():
-                raise
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        await asyncio.sleep(60)  # the end of the loop cancels it once more
 
 
 @pytest.mark.parametrize(
@@ -91,13 +93,16 @@ async def hang(event, context):
 async def test_a_bad_handler_harms_nothing(handler, bad, words):
     """The classification decides, and the answer says what was wrong with the handler."""
     await handler.register_failure_handler("*", bad)
-    context = {"end": asyncio.Event()}
-    answer = await handler.handle_failure(TimeoutError("timeout"), context)
+    answer = await handler.handle_failure(TimeoutError("timeout"), {})
     assert (answer["action_taken"], answer["handled_by"]) == ("retry", "classification")
     assert words in answer["handler_error"]
-    context["end"].set()
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        task.cancel()
+
+
+async def test_what_a_bad_handler_did_is_in_the_answer(handler):
+    """Without an exception to whoever asked."""
+    await handler.register_failure_handler("*", lambda event, context: {"delay": 3})
+    answer = await handler.handle_failure(TimeoutError("timeout"))
+    assert "must return a dict" in answer["handler_error"]
 
 
 async def test_a_handler_without_an_opinion_leaves_it_to_the_classification(handler):
@@ -117,6 +122,28 @@ async def test_bad_registrations_and_reports_are_refused(handler):
         FailureHandlingError, match="a failure event is a dict, an exception or a FailureEvent, got str"
     ):
         await handler.handle_failure("it failed")
+
+
+async def test_a_failure_that_cannot_be_recorded_is_an_error():
+    """A stuck ledger fails the call by its deadline, with the handler's own error."""
+    tree = PrivateTree()
+    async with FailureHandler(tree) as handler:
+        await handler.handle_failure(ValueError("x"))
+        actor, free = tree.running().ref("resilience/failures").actor, threading.Event()
+        actor.on_receive = lambda message: free.wait(60)
+        with pytest.raises(FailureHandlingError, match="resilience/failures gave no answer within 5 s") as raised:
+            await handler.handle_failure(ValueError("x"))
+        free.set()
+        assert raised.value.error_code == "ACTOR_TIMEOUT"
+
+
+async def test_a_handler_in_a_thread_has_the_correlation_id_of_its_caller(handler):
+    """Sync handlers run in a thread of their own, with the context of whoever asked."""
+    seen = []
+    await handler.register_failure_handler("*", lambda event, context: seen.append(correlation_id()))
+    with correlation("page-7"):
+        await handler.handle_failure(ValueError("x"))
+    assert seen == ["page-7"]
 
 
 async def test_statistics_are_by_job_and_over_all(handler):
@@ -200,3 +227,31 @@ def test_a_context_of_any_size_is_bounded():
     text = repr(event.context)
     assert len(text) < 3000
     assert "characters)" in text
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=50),
+    st.binary(max_size=20),
+    st.datetimes(),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+    st.builds(ValueError, st.text(max_size=20)),
+)
+KEYS = [
+    "id", "timestamp", "severity", "category", "source", "error_type", "message", "error", "context", "stack_trace",
+    "recovery_action", "resolution_time", "correlation_id", "status", "host", "url", "anything",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), ODD))
+def test_any_dict_becomes_a_record(report):
+    """Whatever stands behind the keys: a record that is JSON, small, and the same if it is recorded again."""
+    event = failure_event(report)
+    assert len(json.dumps(event.as_map())) < 10_000
+    assert event.timestamp.tzinfo is dt.UTC
+    assert failure_event(event) is event

@@ -3,6 +3,8 @@
 Real Chromium on the demo site.
 """
 
+import os
+import signal
 import time
 
 import pytest
@@ -11,8 +13,9 @@ from harness import KEY, QUICK_RETRY, actors, match_urls
 from policies.thresholds import CleanupLevel, Threshold, ThresholdPolicy
 from scorewise_actors import ActorSystem
 from scorewise_actors.actors.browser_upkeep import BrowserUpkeep
+from scorewise_actors.actors.judge import AbortJudgeActor
 from scorewise_actors.browser import BrowserOptions
-from scorewise_actors.messages import Evict, Trim
+from scorewise_actors.messages import Breach, BrowserCrashed, Evict, Trim
 from scorewise_actors.monitor_messages import RenewBrowsers, StartWatch
 from scorewise_actors.resources.processes import BrowserProcess
 
@@ -146,6 +149,63 @@ def test_garbage_of_pages_is_collected(make_system, healthy_site):
     assert seen == [False, True]
 
 
+def test_the_judges_of_all_jobs_hear_of_breaches_of_the_system(make_system, healthy_site, monkeypatch):
+    """Of the system's own thresholds, with the cleanup that is called for; those of other watches are not theirs."""
+    heard = []
+    usual = AbortJudgeActor.on_receive
+
+    def hear(self, message):
+        if isinstance(message, Breach):
+            heard.append(message)
+        return usual(self, message)
+
+    monkeypatch.setattr(AbortJudgeActor, "on_receive", hear)
+    system = make_system(NOTHING, browsers_per_driver=1, max_concurrency=1)
+    policy = ThresholdPolicy((Threshold("disk_space", 1.0, below=True), Threshold("memory_absolute", 1.0)))
+    asked = []
+
+    def both_watch(system):
+        if actors(system, "judge") and not asked:
+            monitor = system.runtime.ref("system/monitor")
+            for watch in ("another", "system"):
+                asked.append(monitor.ask(StartWatch(watch, policy, 0.3, None, lambda _: None)))
+        return heard
+
+    run_until(system, healthy_site, both_watch, "the judge hears of it")
+    (breach,) = heard
+    assert (breach.resource, breach.limit, breach.level, breach.breached) == ("memory_absolute", 1.0, "gentle", True)
+    assert breach.value > 1.0
+
+
+@pytest.mark.parametrize("purpose", [True, False])
+def test_a_browser_killed_on_purpose_is_no_crash_for_the_judge(make_system, healthy_site, monkeypatch, purpose):
+    """Killed to free memory, it is nobody's fault; one that dies of itself is told to the judge."""
+    crashes = []
+    usual = AbortJudgeActor.on_receive
+
+    def hear(self, message):
+        if isinstance(message, BrowserCrashed):
+            crashes.append(message)
+        return usual(self, message)
+
+    monkeypatch.setattr(AbortJudgeActor, "on_receive", hear)
+    system = make_system(NOTHING, browsers_per_driver=1, max_concurrency=1)
+    killed = []
+
+    def another_came(system):
+        browsers = [actor for actor in actors(system, "browser") if actor.pid is not None]
+        if browsers and not killed:
+            killed.append(browsers[0].pid)
+            if purpose:
+                browsers[0].ref.tell(Evict("cleanup force"))
+            else:
+                os.kill(browsers[0].pid, signal.SIGKILL)
+        return browsers and browsers[0].pid not in killed
+
+    run_until(system, healthy_site, another_came, "another browser came")
+    assert len(crashes) == (0 if purpose else 1)
+
+
 @pytest.mark.parametrize(("isolation", "kept"), [("none", True), ("page", True), ("reset", False)])
 def test_a_renewed_browser_goes_on_with_the_session(make_system, healthy_site, isolation, kept):
     """Where items share cookies and storage, they are still there in the next browser; where they do not, not."""
@@ -155,11 +215,11 @@ def test_a_renewed_browser_goes_on_with_the_session(make_system, healthy_site, i
 
     async def visit(context):
         await context.page.goto(context.request.url)
-        (browser,) = actors(system, "browser")
-        first = browser.pid not in seen
+        (scraper,) = actors(system, "scrape")
         found = await context.page.evaluate("() => [document.cookie, localStorage.getItem('team')]")
-        seen.setdefault(browser.pid, found)
-        if first and len(seen) == 1:
+        first = not seen
+        seen.setdefault(scraper._browser.pid, found)  # the browser of this page, not the one that is coming up
+        if first:
             await context.page.evaluate(
                 "() => { document.cookie = 'visits=7; path=/; max-age=9999'; localStorage.setItem('team', 'Rovers') }"
             )

@@ -91,6 +91,17 @@ def test_an_ask_in_hand_is_not_cut_short_by_its_wait(ref):
     assert slow.get(timeout=DEADLINE) == "slow"
 
 
+def test_an_ask_does_not_wait_for_a_runtime_that_has_ended(ref, runtime):
+    """Neither one that waits when it ends, nor one that comes later: there is nobody who could still answer."""
+    waiting = runtime.ref("rt/nobody").request("x", wait=3600)
+    assert runtime.stop(DEADLINE)
+    late = ref.request("x", wait=3600)
+    for future in (waiting, late):
+        with pytest.raises(NotHandledError):
+            future.get(timeout=DEADLINE)
+    assert runtime.errands == set()
+
+
 def test_an_abandoned_actor_cannot_make_others_wait(ref, stage, runtime, make):
     """What it asks is not sent, whenever somebody comes."""
     results, gate = [], threading.Event()

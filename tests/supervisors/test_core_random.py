@@ -10,7 +10,7 @@ from policies.backoff import Backoff
 from policies.restart import Intensity, RestartPolicy, RestartType, Strategy
 from supervisors.core import step
 from supervisors.core_state import Phase, Status, SupervisorState
-from supervisors.events import GaveUp, Restarting
+from supervisors.events import GaveUp, Leaked, Restarting
 from supervisors.exits import SHUTDOWN, ExitKind
 from supervisors.spec import AutoShutdown, GiveUp
 from supervisors.transitions import (
@@ -22,6 +22,7 @@ from supervisors.transitions import (
     DeleteChild,
     Exit,
     InitDone,
+    ResetRestarts,
     RestartChild,
     SetTimer,
     StartActor,
@@ -32,6 +33,7 @@ from supervisors.transitions import (
 )
 from tests.supervisors.core_runner import CRASH, CoreRunner, World
 from tests.supervisors.scenarios import Kid, Tree
+from tests.supervisors.scenarios.vocabulary import LADDER_TAKES
 
 RANDOM = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 IDS = "abcde"
@@ -53,6 +55,7 @@ def trees(draw: st.DrawFn) -> Tree:
         "on_give_up": draw(st.sampled_from((GiveUp.END, GiveUp.END, GiveUp.PAUSE))),
         "pause": 3.0,
         "pool": pool,
+        "parallel_stop": draw(st.sampled_from((False, False, True))),
     }
     return Tree(tuple(draw(kids(name, auto)) for name in IDS[: draw(st.integers(0, 4))]), options)
 
@@ -63,7 +66,8 @@ def kids(draw: st.DrawFn, name: str, auto: AutoShutdown = AutoShutdown.NEVER) ->
     significant = auto is not AutoShutdown.NEVER and restart is not RestartType.PERMANENT and draw(st.booleans())
     starts = draw(st.lists(st.sampled_from(("ok", "ok", "refuse", "decline")), max_size=3))
     init_is_fine = ["ok"] * draw(st.integers(0, 1))
-    return Kid(name, restart, significant, (*init_is_fine, *starts), draw(TAKES), draw(TAKES))
+    stops = draw(st.sampled_from(("shutdown", "shutdown", "shutdown", "crash", "never")))
+    return Kid(name, restart, significant, (*init_is_fine, *starts), draw(TAKES), draw(TAKES), stops)
 
 
 OPERATIONS = st.lists(
@@ -79,6 +83,7 @@ OPERATIONS = st.lists(
         st.tuples(st.just("delete"), st.sampled_from(IDS)),
         st.tuples(st.just("start"), st.sampled_from(IDS).flatmap(kids)),
         st.tuples(st.just("late"), st.sampled_from(IDS)),
+        st.tuples(st.just("reset"), st.sampled_from((*IDS, None))),
     ),
     max_size=25,
 )
@@ -89,7 +94,8 @@ class Watcher(CoreRunner):
 
     def __init__(self, tree: Tree) -> None:
         super().__init__(World(), tree, step=self.checked_step)
-        self.paused = False
+        self.cleared = False
+        """The restarts were forgotten by request."""
 
     def checked_step(
         self, state: SupervisorState, event: CoreEvent, now: float, rng: random.Random
@@ -109,8 +115,8 @@ class Watcher(CoreRunner):
 
     def check_stop(self, state: SupervisorState, stop: StopActor, living: set[str]) -> None:
         """A child that is stopped with others is the last of them that lives."""
-        together = "restarts with" in stop.reason.detail or "ends" in stop.reason.detail
-        if together and not self.spec.pool:
+        with_others = "restarts with" in stop.reason.detail or "ends" in stop.reason.detail
+        if with_others and not self.spec.stops_together:
             assert stop.child == max(living, key=lambda name: position(state, name))
 
     def check_start(self, before: SupervisorState, state: SupervisorState, start: StartActor, living: set[str]) -> None:
@@ -150,6 +156,9 @@ def operate(runner: Watcher, operations: list[tuple[str, Any]]) -> None:
                 runner.request(lambda n, child=argument: RestartChild(n, child))
             case "delete":
                 runner.request(lambda n, child=argument: DeleteChild(n, child))
+            case "reset":
+                runner.cleared = runner.cleared or argument is None
+                runner.request(lambda n, child=argument: ResetRestarts(n, child))
             case "start":
                 runner.add(argument)
             case "late":
@@ -174,13 +183,35 @@ def send_late_news(runner: Watcher, name: str) -> None:
 
 
 def check_limits(runner: Watcher) -> None:
-    """In no window of the period are there more restarts than the intensity, unless a pause cleared it."""
+    """In no window of the period are there more restarts than the intensity, unless a pause or a reset cleared it."""
     limit = runner.spec.restarts.intensity
-    if runner.spec.restarts.backoff is not None or any(isinstance(event, GaveUp) for _, event in runner.reports[:-1]):
+    if (
+        runner.cleared
+        or runner.spec.restarts.backoff is not None
+        or any(isinstance(event, GaveUp) for _, event in runner.reports[:-1])
+    ):
         return
     times = [time for time, event in runner.reports if isinstance(event, Restarting)]
     for last in times:
         assert sum(0 <= last - time <= limit.period for time in times) <= limit.max_restarts
+
+
+def stop_in_time(runner: Watcher) -> None:
+    """A stop ends within the sum of the times of those that live, or within the longest if they stop together; those
+    who would not stop are named, and nobody else.
+    """
+    living = [runner.kids[name] for name in runner.living]
+    takes = [LADDER_TAKES if kid.stops == "never" else kid.stop_takes for kid in living]
+    begun, ending = runner.world.now, runner.state.phase is Phase.STOPPING
+    stubborn = {f"sup/{kid.id}" for kid in living if kid.stops == "never"}
+    runner.send(StopRequested(SHUTDOWN))
+    runner.world.run_until(lambda: runner.exit is not None)
+    assert runner.exit is not None
+    took = runner.world.now - begun
+    assert took <= (max(takes, default=0.0) if runner.spec.stops_together else sum(takes)) + 1e-9
+    assert set(runner.exit.leaked) <= stubborn or ending
+    told = [event.children for _time, event in runner.reports if isinstance(event, Leaked)]
+    assert told == ([runner.exit.leaked] if runner.exit.leaked else [])
 
 
 def check_ended(runner: Watcher) -> None:
@@ -203,8 +234,7 @@ def test_any_history_ends_in_order(tree: Tree, operations: list[tuple[str, Any]]
     runner.run()
     operate(runner, operations)
     if runner.exit is None:
-        runner.send(StopRequested(SHUTDOWN))
-        runner.world.run_until(lambda: runner.exit is not None)
+        stop_in_time(runner)
     check_ended(runner)
     check_limits(runner)
 

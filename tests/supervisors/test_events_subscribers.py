@@ -7,7 +7,7 @@ import pytest
 from loguru import logger
 
 from supervisors import ChildSpec, EventQueue, RestartPolicy, Runtime, Supervisor, SupervisorSpec, events
-from supervisors.events import DeadLetter, Event, MailboxHigh, ManyZombies, Started, Traced, TraceEnded
+from supervisors.events import DeadLetter, Event, MailboxHigh, ManyZombies, Restarted, Started, Traced, TraceEnded
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.spec import Ladder
 from supervisors.testing import DEADLINE, Do, Probe, await_true, down_of
@@ -69,6 +69,19 @@ def test_other_events_that_come_of_a_dead_letter_are_told(runtime):
     runtime.ref("rt/other").tell("x")
     assert [event.kind for event in heard] == ["many_zombies", "dead_letter"]
     assert runtime.dead_letters["rt/nobody"] == 1
+
+
+def test_a_restart_is_told_step_by_step(runtime, log):
+    """Launched, started; after a crash ended, restarting, launched, started, restarted."""
+    runtime.start(Supervisor(SupervisorSpec((ChildSpec("a", Probe),), restarts=RestartPolicy.otp(100))))
+    for count in (1, 2):
+        runtime.ref("rt/a").tell(Do(crash))
+        log.await_event(Restarted, "rt/a", count=count)
+    kinds = [event.kind for event in log.of(Event, "rt/a")]
+    again = ["ended", "restarting", "launched", "started", "restarted"]
+    assert kinds == ["launched", "started", *again, *again]
+    last = log.of(Restarted)[-1]
+    assert (last.restarts, last.incarnation) == (2, runtime.ref("rt/a").incarnation)
 
 
 # ------------------------------------------------------------------------------------------------------ queues

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pykka
 import pytest
@@ -60,6 +61,19 @@ def test_a_callback_that_raises_harms_neither_the_answerer_nor_the_others():
     assert future.offer("x")
     assert heard == [future]
     future.add_done_callback(lambda _: 1 / 0)
+
+
+def test_a_reply_that_comes_while_somebody_prepares_to_wait_is_not_waited_for(monkeypatch):
+    """The one who answers has seen nobody wait, so nobody would be woken."""
+    future = ReplyFuture()
+
+    def answered_meanwhile():
+        future.offer("x")
+        return threading.Lock()
+
+    calls = SimpleNamespace(allocate_lock=answered_meanwhile, get_ident=threading.get_ident)
+    monkeypatch.setattr("supervisors.future._thread", calls)
+    assert future.get(timeout=DEADLINE) == "x"
 
 
 def test_many_threads_that_wait_for_one_reply_all_get_it():

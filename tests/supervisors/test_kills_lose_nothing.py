@@ -9,7 +9,17 @@ import weakref
 import pykka
 import pytest
 
-from supervisors import ActorExit, ChildSpec, ExitKind, ExitReason, Ladder, Supervisor, SupervisorSpec, ThreadActor
+from supervisors import (
+    ActorExit,
+    ChildSpec,
+    ExitKind,
+    ExitReason,
+    Killed,
+    Ladder,
+    Supervisor,
+    SupervisorSpec,
+    ThreadActor,
+)
 from supervisors.async_actor import AsyncActor
 from supervisors.signals import Kill
 from supervisors.testing import DEADLINE, AsyncProbe, Do, Gate, Probe, await_true, down_of
@@ -200,6 +210,82 @@ def test_an_actor_that_ends_while_its_ladder_is_being_set_up_is_not_kept_by_it(r
     late = down = actor = None
     gc.collect()
     assert gone() is None
+
+
+def test_a_late_kill_does_not_hit_the_thread_that_has_the_id_now(stage):
+    """Ids of threads are used again at once: a kill of the dead is none."""
+    first = Probe()
+    stage.enter(first, "first")
+    ident = first._thread.ident
+    first.request_stop()
+    down_of(first).get(timeout=DEADLINE)
+    first._thread.join(DEADLINE)
+    for number in range(200):
+        successor = Probe()
+        ref = stage.enter(successor, f"s{number}")
+        assert not first.inject(WHY)
+        assert ref.ask("unharmed", timeout=DEADLINE) == "unharmed"
+        if successor._thread.ident == ident:
+            return
+        successor.request_stop()
+        down_of(successor).get(timeout=DEADLINE)
+        successor._thread.join(DEADLINE)
+    pytest.skip("this system gave the id to nobody else")
+
+
+def retry_for_ever(step):
+    """A loop as scrapers have them."""
+    while True:
+        try:
+            step()
+        except Exception:
+            continue
+
+
+async def retry_awaiting(step):
+    while True:
+        try:
+            await step()
+        except Exception:
+            continue
+
+
+@pytest.mark.parametrize("exit_of_kernel", [Killed(), ActorExit(WHY), asyncio.CancelledError()], ids=repr)
+def test_a_retry_loop_passes_the_exits_of_the_kernel_through(stage, make, exit_of_kernel):
+    """``except Exception`` must not keep an actor alive that is to end."""
+
+    def step():
+        raise exit_of_kernel
+
+    async def step_awaiting():
+        raise exit_of_kernel
+
+    actor = make()
+    work = (lambda _: retry_for_ever(step)) if make is Probe else (lambda _: retry_awaiting(step_awaiting))
+    stage.enter(actor).tell(Do(work))
+    assert down_of(actor).get(timeout=DEADLINE).reason.abnormal
+
+
+@pytest.mark.parametrize("kind", ["thread", "async"])
+def test_a_retry_loop_ends_by_its_rung(stage, runtime, kind):
+    """One that spins by the exception, one that awaits by its cancellation."""
+    actor = Probe() if kind == "thread" else AsyncProbe(make_loop())
+    busy = threading.Event()
+
+    def spin():
+        busy.set()
+        raise ValueError
+
+    async def wait():
+        busy.set()
+        await asyncio.sleep(0.001)
+        raise ValueError
+
+    work = (lambda _: retry_for_ever(spin)) if kind == "thread" else (lambda _: retry_awaiting(wait))
+    stage.enter(actor).tell(Do(work))
+    assert busy.wait(DEADLINE)
+    runtime.kill(actor, Ladder(stop=0.05, cancel=DEADLINE, release=0, exception=DEADLINE), WHY)
+    assert down_of(actor).get(timeout=DEADLINE).reason.kind is ExitKind.KILLED
 
 
 def test_code_of_the_kernel_is_not_taken_for_that_of_a_user():

@@ -132,13 +132,15 @@ def test_after_undoing_a_link_no_news_of_it_come(pair):
     """Not even one that waits in the mailbox already."""
     a, b = pair
     b.actor.traps_exits = True
-    gate, actor = threading.Event(), a.actor
+    entered, gate, actor = threading.Event(), threading.Event(), a.actor
 
     def unlink(me):
+        entered.set()
         gate.wait(DEADLINE)
         me.unlink(a)
 
     undone = b.request(Do(unlink))
+    assert entered.wait(DEADLINE)  # or the news overtake it
     a.tell(Do(crash))
     end_of(actor)
     await_true(lambda: b.actor.mailbox._signals, "the news are there")
@@ -262,6 +264,7 @@ def test_a_watch_can_be_ended(stage, make, runtime):
         actor.unwatch(target)
 
     undone = ref.request(Do(unwatch))
+    await_true(lambda: watcher._in_hand, "it is held up")
     target.tell(Do(crash))
     end_of(watched)
     await_true(lambda: watcher.mailbox._signals, "the news are there")

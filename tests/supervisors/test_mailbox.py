@@ -72,6 +72,29 @@ def test_a_signal_overtakes_the_message_that_a_reader_already_has_in_its_hand():
     assert [first, *empty_out(box)] == [Alarm(1), "a", "b"]
 
 
+@pytest.mark.parametrize("get", ["get", "get_signal"])
+def test_a_message_that_is_taken_out_while_the_mailbox_closes_is_rejected(get):
+    """The reader that has it in its hands, and finds a signal to come first, does not keep it for itself."""
+    box, rejected = Mailbox(), []
+    box.on_reject = lambda envelope: rejected.append(envelope.message)
+    fill(box, "a")
+
+    class Sneaky:
+        """A queue whose reader is overtaken by the end."""
+
+        def get(self, queue=box._queue):
+            envelope = queue.get()
+            box._queue = queue
+            box.close()
+            if get == "get":
+                box._signals.append(Envelope(Alarm(1)))
+            return envelope
+
+    box._queue = Sneaky()
+    assert getattr(box, get)().message == Stop()
+    assert "a" in rejected
+
+
 def test_poll_gives_what_is_there_and_does_not_wait():
     """Polling an empty mailbox gives None, also when only a nudge is in it."""
     box = Mailbox()

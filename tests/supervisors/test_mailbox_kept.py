@@ -8,6 +8,8 @@ import pytest
 from policies.backoff import Backoff
 from supervisors import (
     ChildSpec,
+    ExitKind,
+    ExitReason,
     Intensity,
     MailboxFullError,
     MailboxPolicy,
@@ -18,6 +20,7 @@ from supervisors import (
     Strategy,
     Supervisor,
     SupervisorSpec,
+    Timeout,
     delete_child,
     restart_child,
     terminate_child,
@@ -89,12 +92,14 @@ def test_what_waited_at_a_crash_goes_to_the_next_incarnation_in_its_order(place,
             replies.append(ref.request(held.note(number)))
         else:
             ref.tell(held.note(number))
+    ref.actor.signal(Timeout("for this incarnation only"))
     held.gate.set()
     with pytest.raises(ZeroDivisionError):
         poison.get(timeout=DEADLINE)
     assert [reply.get(timeout=DEADLINE) for reply in replies] == list(range(1, 20, 2))
     assert [number for number, _ in held.handled] == list(range(20))
     assert {incarnation for _, incarnation in held.handled} == {ref.incarnation} != {first}
+    assert (ref.actor.signals, ref.incarnation) == ([], first + 1)
     assert log.of(DeadLetter) == []
 
 
@@ -271,15 +276,48 @@ def test_mail_outlives_starts_that_are_refused(runtime, make, log):
     assert refusals == []
 
 
+def test_a_request_to_stop_is_for_the_incarnation_that_it_was_sent_to(place):
+    """That one has ended, so it is answered; its successor is not stopped by it."""
+    ref = place()
+    held, first = Held(ref), ref.actor
+    held.hold(crash)
+    stop = first.actor_ref.stop(block=False)
+    reply = ref.request(held.note("x"))
+    held.gate.set()
+    assert reply.get(timeout=DEADLINE) == "x"
+    assert stop.get(timeout=DEADLINE) is True
+    assert ref.ask("still there", timeout=DEADLINE) == "still there"
+    assert ref.incarnation == first.incarnation + 1
+
+
+def test_a_supervisor_may_have_a_bounded_mailbox_that_is_kept(runtime, make):
+    """What it tells itself finds room, and is not taken for news of its successor's children."""
+    refusals = [0, 1, 1, 0, 0, 0]
+
+    def start():
+        if refusals and refusals.pop(0):
+            raise ValueError("refused")
+        return make()
+
+    inner = SupervisorSpec((ChildSpec("a", start),), restarts=RestartPolicy.otp(100))
+    spec = ChildSpec("s", lambda: Supervisor(inner), mailbox=MailboxPolicy(limit=1, keep=True))
+    runtime.start(Supervisor(SupervisorSpec((spec,), restarts=RestartPolicy.otp(100))))
+    ref, supervisor = runtime.ref("rt/s/a"), runtime.ref("rt/s")
+    before = ref.incarnation
+    ref.tell(Do(crash))
+    await_true(lambda: ref.incarnation not in (None, before), "it is restarted in spite of the refusals")
+    before = supervisor.incarnation
+    supervisor.actor.inject(ExitReason(ExitKind.KILLED))
+    await_true(lambda: supervisor.incarnation not in (None, before) and ref.is_up(), "a new tree is there")
+    assert ref.ask("x", timeout=DEADLINE) == "x"
+
+
 def test_a_zombie_takes_no_message_of_its_successor(place, log):
     """An actor that comes back after it was abandoned finds its mailbox empty; each message is handled once."""
     ref = place(ladder=Ladder(stop=0.01, cancel=0, release=0, exception=0))
     held, zombie = Held(ref), ref.actor
     held.hold()
     replies = [ref.request(held.note(number)) for number in range(10)]
-    from supervisors import ExitReason
-    from supervisors.exits import ExitKind
-
     zombie.runtime.kill(zombie, Ladder(stop=0.01, cancel=0, release=0, exception=0), ExitReason(ExitKind.KILLED))
     if zombie.cancels:  # its loop is blocked, and another is made for the next one
         await_true(lambda: ref.incarnation not in (None, zombie.incarnation), "its successor is there")

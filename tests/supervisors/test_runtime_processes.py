@@ -19,7 +19,8 @@ from supervisors import *
 from supervisors.testing import *
 
 def say(*words):
-    print(*words, flush=True)
+    sys.stdout.write(" ".join(map(str, words)) + chr(10))  # at once: others may speak as well
+    sys.stdout.flush()
 
 class Loud(Probe):
     def on_start(self): say("+" + self.path)

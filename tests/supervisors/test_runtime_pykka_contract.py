@@ -52,7 +52,7 @@ def test_the_stop_message_is_what_a_reference_of_pykka_sends():
 
 
 @pytest.mark.parametrize(
-    "hook", ["_create_actor_inbox", "_create_future", "_start_actor_loop", "_handle_receive", "on_start", "on_stop"]
+    "hook", ["_create_actor_inbox", "_create_future", "_start_actor_loop", "on_start", "on_stop", "on_receive"]
 )
 def test_the_implementor_hooks_are_there(hook):
     """Those that a new type of actor has to fill in."""
@@ -62,6 +62,16 @@ def test_the_implementor_hooks_are_there(hook):
 def test_the_failure_hook_takes_an_exception_triple():
     """``on_failure`` is called with the three parts of an exception."""
     assert len(inspect.signature(pykka.Actor.on_failure).parameters) == 4
+
+
+def test_the_inbox_of_a_reference_can_be_exchanged():
+    """References send to the inbox that they hold, which is that of the actor when they are made."""
+    actor = pykka.ThreadingActor()
+    assert actor.actor_ref.actor_inbox is actor.actor_inbox
+    other = queue.SimpleQueue()
+    actor.actor_ref.actor_inbox = other
+    actor.actor_ref.tell("x")
+    assert other.get(timeout=1).message == "x"
 
 
 def test_an_actor_has_what_the_kernel_reads():

@@ -29,6 +29,7 @@ from supervisors import (
     which_children,
 )
 from supervisors.events import Traced, TraceEnded
+from supervisors.instruments import _TraceOver
 from supervisors.short_text import short_text
 from supervisors.system_messages import GetState, GetStatistics, Trace
 from supervisors.testing import DEADLINE, Do, Probe, await_true, down_of
@@ -340,6 +341,7 @@ def test_a_trace_can_be_stopped_and_replaced(ref, log):
     done = []
     ref.runtime.timer.after(0.05, lambda: done.append(1))
     await_true(lambda: done, "the time of the first is over")
+    ref.actor.signal(_TraceOver(None))  # as if it had been on its way when the first was replaced
     ref.ask("x", timeout=DEADLINE)
     assert len(log.of(Traced)) == 1
     stop_trace(ref).get(timeout=DEADLINE)
