@@ -136,7 +136,6 @@ class AsyncActor(Actor):
                 if envelope.reply_to is not None and reply is not NO_REPLY:
                     offer(envelope.reply_to, reply)
                 self._in_hand = None
-            del envelope  # of a message that is through nothing must be left: periodic timers look whether it is
             turn -= 1
             if turn == 0:
                 await asyncio.sleep(0)

@@ -223,13 +223,6 @@ BUGS = [
         test="test_actor_timers.py::test_ticks_do_not_pile_up_behind_a_handler_that_takes_long",
     ),
     Bug(
-        "an idle actor still has its last tick in hand",
-        "async_actor",
-        right="            del envelope  #",
-        wrong="            pass  #",
-        test="test_actor_timers.py::test_a_message_can_be_sent_again_and_again_until_it_is_cancelled",
-    ),
-    Bug(
         "timers outlive their actor",
         "actor",
         right="            timer.cancel()\n        for target",
