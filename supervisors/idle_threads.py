@@ -84,10 +84,10 @@ class IdleThreads:
 
     def wait_in(self, carrier: "_Carrier") -> bool:
         """A thread waits for its next actor. False if there are enough of them."""
-        if self._closed or len(self._waiting) >= self._most:
+        if len(self._waiting) >= self._most:
             return False
-        self._waiting.append(carrier)
-        return not (self._closed and self.leave(carrier))  # closed meanwhile, by somebody who did not see this one
+        self._waiting.append(carrier)  # before the look, so that whoever closes sees it, or it sees that
+        return not (self._closed and self.leave(carrier))
 
     def leave(self, carrier: "_Carrier") -> bool:
         """A thread has waited long enough. False if it was taken out a moment ago: its actor is on its way."""

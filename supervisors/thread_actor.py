@@ -159,7 +159,7 @@ class ThreadActor(Actor):
         for _ in range(INJECTION_TRIES):
             with self._life:
                 frame = thread_frame(thread)
-                if self._past_loop:
+                if not thread.is_alive() or self._past_loop:
                     return True  # by the signal
                 self._kill_reason = reason
                 if (

@@ -267,7 +267,7 @@ BUGS = [
     ("timeout=self._home.seconds", "timeout=-1", a_thread_that_nobody_needs_ends_by_itself),
     ("        while self._waiting:\n", "        while False:\n", threads_that_wait_end_with_their_runtime),
     ("        self._closed = True\n", "", no_thread_waits_in_a_runtime_that_has_ended),
-    (" or len(self._waiting) >= self._most", "", no_more_threads_wait_than_there_may),
+    ("if len(self._waiting) >= self._most:", "if False:", no_more_threads_wait_than_there_may),
     (
         "                if self._home.leave(self):\n                    return\n",
         "                return\n",
