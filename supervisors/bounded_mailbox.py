@@ -201,7 +201,7 @@ class BoundedLoopMailbox(LoopMailbox):
     def put(self, envelope: Envelope[Any], /) -> None:
         """Enqueue and wake the actor's loop; a message that finds no room goes to the lane's hook. Any thread."""
         if isinstance(envelope.message, Signal):
-            self._signals.append(envelope)
+            self._lane("_signals").append(envelope)
         elif not self.lane.add(envelope):
             return
         self._come_in()

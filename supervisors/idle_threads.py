@@ -35,8 +35,8 @@ class Stint:
         self._over.acquire()
 
     def is_alive(self) -> bool:
-        """True from its first moment to its end, although its thread may live on."""
-        return self.ident is not None and self._over.locked()
+        """True until its end, although its thread may live on; also while it is about to begin."""
+        return self._over.locked()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end, at most ``timeout`` seconds."""
@@ -84,10 +84,10 @@ class IdleThreads:
 
     def wait_in(self, carrier: "_Carrier") -> bool:
         """A thread waits for its next actor. False if there are enough of them."""
-        if self._closed or len(self._waiting) >= self._most:
+        if len(self._waiting) >= self._most:
             return False
-        self._waiting.append(carrier)
-        return True
+        self._waiting.append(carrier)  # before the look, so that whoever closes sees it, or it sees that
+        return not (self._closed and self.leave(carrier))
 
     def leave(self, carrier: "_Carrier") -> bool:
         """A thread has waited long enough. False if it was taken out a moment ago: its actor is on its way."""
@@ -98,7 +98,7 @@ class IdleThreads:
         return True
 
     def close(self) -> None:
-        """Let all end that wait, and keep none from now on; one that is about to wait may do so once."""
+        """Let all end that wait, and keep none from now on."""
         self._closed = True
         while self._waiting:
             try:

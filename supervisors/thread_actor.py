@@ -50,7 +50,11 @@ class ThreadActor(Actor):
         self._thread = Stint(self._run, self.path)
         alone = self._runtime is None or not self.shares_thread
         home = IdleThreads(self.path, most=0) if alone else self.runtime.idle_threads
-        home.begin(self._thread)
+        try:
+            home.begin(self._thread)
+        except RuntimeError:
+            self._thread = None
+            raise
 
     # ------------------------------------------------------------------------------------------------ the loop
 
@@ -148,16 +152,21 @@ class ThreadActor(Actor):
         again: not inside a blocking C call. One that is between two messages ends before the next. Injected under the
         lock that the dying thread takes, because thread ids are reused at once.
         """
-        if self._past_loop or thread_frame(self._thread) is None:
+        thread = self._thread
+        if self._past_loop or thread is None or not thread.is_alive():
             return False
         self.actor_inbox.put(Envelope(Kill(reason)))
         for _ in range(INJECTION_TRIES):
             with self._life:
-                frame = thread_frame(self._thread)
-                if self._thread is None or frame is None or self._past_loop:
+                frame = thread_frame(thread)
+                if not thread.is_alive() or self._past_loop:
                     return True  # by the signal
                 self._kill_reason = reason
-                if in_foreign_code(frame, _LOOP_CODES) and raise_in_frame(self._thread.ident or 0, frame):
+                if (
+                    frame is not None
+                    and in_foreign_code(frame, _LOOP_CODES)
+                    and raise_in_frame(thread.ident or 0, frame)
+                ):
                     self._injected = True
                     return True
             time.sleep(INJECTION_PAUSE)

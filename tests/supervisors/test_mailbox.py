@@ -4,6 +4,7 @@ import contextlib
 import signal
 import sys
 import threading
+from collections import deque
 
 import attrs
 import pykka
@@ -237,6 +238,32 @@ def test_a_message_may_be_told_from_a_signal_handler(stage, runtime):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert ref.ask("alive", timeout=DEADLINE) == "alive"
+
+
+@pytest.mark.parametrize("first", ["message", Alarm(1)], ids=["message", "signal"])
+def test_what_a_signal_handler_puts_while_a_lane_is_made_is_not_lost(monkeypatch, first):
+    """It comes between the look for the lane and the lane; so may another thread."""
+    box, handled = LoopMailbox(), []
+
+    def interrupted(*arguments):
+        if not handled:
+            handled.append(True)
+            box.put(Envelope(first))
+        return deque(*arguments)
+
+    monkeypatch.setattr("supervisors.mailbox.deque", interrupted)
+    box.put(Envelope(first))
+    assert handled
+    assert box.qsize() == 2
+
+
+def test_an_empty_lane_is_nobodys():
+    """What is put into one mailbox is in no other, and an idle one has no lane of its own."""
+    one, other = LoopMailbox(), LoopMailbox()
+    one.put(Envelope("x"))
+    one.put(Envelope(Alarm(1)))
+    assert (one.qsize(), other.qsize()) == (2, 0)
+    assert vars(other) == {}
 
 
 def test_a_loop_mailbox_shares_one_wake_up_among_many_messages():
