@@ -6,11 +6,8 @@ import pytest
 
 from policies.restart import RestartPolicy, Strategy
 from supervisors.core import step
-from supervisors.core_state import initial, which_children
-from supervisors.events import Ended, GaveUp, Restarting, StartRefused
-from supervisors.exits import NORMAL, SHUTDOWN, ExitKind, ExitReason
-from supervisors.spec import AutoShutdown, SupervisorSpec
-from supervisors.transitions import (
+from supervisors.core.state import initial, which_children
+from supervisors.core.transitions import (
     ChildDown,
     Exit,
     Init,
@@ -23,6 +20,9 @@ from supervisors.transitions import (
     TerminateChild,
     TimerFired,
 )
+from supervisors.events import Ended, GaveUp, Restarting, StartRefused
+from supervisors.exits import NORMAL, SHUTDOWN, ExitKind, ExitReason
+from supervisors.spec import AutoShutdown, SupervisorSpec
 from tests.supervisors.core_runner import CRASH, CoreRunner, World
 from tests.supervisors.scenarios import Kid, Tree, permanent, temporary, transient
 
