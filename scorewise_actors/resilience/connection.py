@@ -37,6 +37,8 @@ _AGAIN = 0.01
 _STOP_DEADLINE = 30.0
 SYSTEM = "system"
 """Path of the root of a system's tree."""
+_ON_ITS_WAY = frozenset(("already_started", "running", "restarting"))
+"""What a supervisor says of a child that is up, or will be without our doing: it may wait for its restart delay."""
 
 
 class Connection:
@@ -142,11 +144,14 @@ class Connection:
     async def _start_child(self, runtime: Runtime, spec: "ChildSpec") -> None:
         branch = runtime.ref(self.path)
         try:
-            await start_child(branch, spec)
-        except SupervisorError as known:
-            if known.code == "already_present":
+            try:
+                await start_child(branch, spec)
+            except SupervisorError as known:
+                if known.code != "already_present":
+                    raise
                 await restart_child(branch, spec.id)
-            elif known.code != "already_started":
+        except SupervisorError as known:
+            if known.code not in _ON_ITS_WAY:
                 raise
         except pykka.ActorDeadError:
             return  # the branch itself is being restarted

@@ -333,6 +333,24 @@ async def test_without_its_token_a_write_would_be_done_twice(manager, monkeypatc
         await test_an_actor_that_dies_in_mid_write_is_replaced_and_nothing_is_written_twice(manager, monkeypatch)
 
 
+async def test_a_call_waits_for_an_actor_that_waits_for_its_restart(manager, monkeypatch):
+    """Its second death in a row has a delay of a second: whoever calls meanwhile waits, and is answered after it."""
+    await manager.create_checkpoint("job", {"n": 0})
+    write, deaths = SnapshotStore._write, []
+
+    def die_twice(self, *args):
+        if len(deaths) < 2:
+            deaths.append(args)
+            raise SystemExit("planted")
+        return write(self, *args)
+
+    monkeypatch.setattr(SnapshotStore, "_write", die_twice)
+    made, listed = await asyncio.gather(manager.create_checkpoint("job", {"n": 1}), manager.list_checkpoints("job"))
+    assert len(deaths) == 2
+    assert [one["sequence_number"] for one in listed] in ([1], [2, 1])
+    assert await manager.load_checkpoint(made) == {"n": 1}
+
+
 async def test_a_stuck_disk_fails_the_call_and_not_the_loop(manager, monkeypatch):
     """The event loop turns meanwhile; the error names the actor and the deadline."""
     monkeypatch.setattr(module, "DEADLINE", 0.3)
