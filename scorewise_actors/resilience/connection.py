@@ -168,10 +168,12 @@ class Connection:
         component: str,
         job_id: str | None = None,
         severity: Severity = Severity.LOW,
+        *,
+        stack: str | None = None,
         **data: Any,
     ) -> None:
-        """Tell an event of a manager."""
-        self.events.emit(ResilienceEvent(self.path, kind, component, job_id, severity, data))
+        """Tell an event of a manager; ``stack`` is the traceback of the failure that it tells of."""
+        self.events.emit(ResilienceEvent(self.path, kind, component, job_id, severity, data, stack=stack))
 
 
 class PrivateTree(Connection):

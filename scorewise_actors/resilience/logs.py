@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import logging
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, TextIO
 
 from loguru import logger
@@ -67,6 +68,11 @@ def stack_traces() -> bool:
     return _switches["include_stack_traces"]
 
 
+def stack_of(error: BaseException) -> str | None:
+    """The formatted traceback of `error`, None unless records are to carry it."""
+    return "".join(traceback.format_exception(error)) if stack_traces() else None
+
+
 def log(level: str, message: str, *, stack: str | None = None, **fields: Any) -> None:
     """Write one record: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``. Any thread; secrets are taken out here.
 
@@ -90,6 +96,7 @@ def log_event(event: ResilienceEvent) -> None:
     log(
         level,
         str(event),
+        stack=event.stack,
         event=event.type.value,
         job_id=event.job_id,
         part=event.component,

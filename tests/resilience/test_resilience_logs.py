@@ -12,7 +12,13 @@ from loguru import logger
 
 from scorewise_actors.correlation import correlation
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
-from scorewise_actors.resilience import LoggingConfiguration, RetryManager, logs
+from scorewise_actors.resilience import (
+    FailureHandler,
+    LoggingConfiguration,
+    MaxRetriesExceededError,
+    RetryManager,
+    logs,
+)
 from scorewise_actors.resilience.connection import PrivateTree
 
 NAME = "scorewise_actors.resilience"
@@ -68,6 +74,44 @@ def test_the_switches_of_the_configuration_take_effect_at_once(caplog):
     assert [record.stack for record in records] == [None, "Traceback: with password=***"]
     LoggingConfiguration(debug_enabled=True)
     assert logging.getLogger(NAME).isEnabledFor(logging.DEBUG)
+
+
+async def test_records_of_failures_carry_the_traceback_when_asked(caplog):
+    """Of operations, of reported failures and of callbacks that fail - without secrets, and only when asked."""
+
+    async def broken_operation():
+        raise ValueError("token=hunter2")
+
+    async def broken_handler(_event, _context):
+        raise KeyError("no handler")
+
+    def stacks():
+        found = [record.stack or "" for record in caplog.records if record.name == NAME]
+        caplog.clear()
+        return found
+
+    tree = PrivateTree()
+    async with RetryManager(connection=tree) as retries, FailureHandler(connection=tree) as failures:
+
+        async def fail():
+            with pytest.raises(MaxRetriesExceededError) as caught:
+                await retries.execute_with_retry(broken_operation, once)
+            await failures.handle_failure(caught.value.__cause__)
+
+        once = await retries.create_retry_policy({"name": "once", "max_attempts": 1})
+        await failures.register_failure_handler("*", broken_handler)
+        config = LoggingConfiguration(debug_enabled=True)
+        await fail()
+        assert not any(stacks())
+        config.include_stack_traces = True
+        await fail()
+        found = stacks()
+    assert [("in broken_operation" in stack, "in broken_handler" in stack) for stack in found] == [
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
+    assert "hunter2" not in repr(found)
 
 
 PROGRAM = """
