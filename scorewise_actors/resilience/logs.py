@@ -35,9 +35,10 @@ class _OnlyWhenAsked(logging.Handler):
     """Writes to stderr for a program that set a level for our logger and configured no handler anywhere."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if _log.level != logging.NOTSET and not _handlers_elsewhere():
-            with contextlib.suppress(ValueError):  # stderr is closed
-                sys.stderr.write(f"{record.levelname} {record.name} {record.getMessage()}{_trace(record)}\n")
+        if _log.level != logging.NOTSET and not _handlers_elsewhere() and sys.stderr is not None:
+            text = f"{record.levelname} {record.name} {record.getMessage()}{_trace(record)}\n"
+            with contextlib.suppress(ValueError, OSError):  # stderr is closed, or whoever read it has gone
+                sys.stderr.write(_writable(text))
 
 
 def _handlers_elsewhere() -> bool:
@@ -149,4 +150,9 @@ def _line(time: float, level: str, name: str, message: str, *, fields: dict[str,
     record.setdefault("correlation_id", correlation_id())
     if stack:
         record["stack"] = redact_text(stack)
-    return json.dumps(record, ensure_ascii=False, default=str)
+    return _writable(json.dumps(record, ensure_ascii=False, default=str))
+
+
+def _writable(text: str) -> str:
+    """Page text may hold halves of characters, which no stream takes."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -138,6 +138,33 @@ def test_a_program_that_did_not_ask_sees_nothing():
     assert done.stderr == ""
 
 
+WITHOUT_STDERR = """
+import logging, os, sys
+logging.getLogger("scorewise_actors.resilience").setLevel(logging.DEBUG)
+from scorewise_actors.resilience import logs
+reading, writing = os.pipe()
+os.close(reading)
+for stream in (os.fdopen(writing, "w", buffering=1), None):
+    sys.stderr = stream
+    logs.log("ERROR", "nobody reads this")
+sys.stderr = sys.__stderr__
+logs.log("ERROR", "half a character: \\ud83d")
+"""
+
+
+def test_a_record_that_cannot_be_written_harms_nobody():
+    """Whoever read stderr has gone, or there is none; and a text that no stream takes is shown with escapes."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT_STDERR], capture_output=True, text=True, timeout=60)  # noqa: PLW1510
+    assert (done.returncode, done.stderr) == (0, "ERROR scorewise_actors.resilience half a character: \\ud83d\n")
+
+
+def test_half_a_character_in_a_json_line():
+    """A file takes the line, and what was meant can be read from it."""
+    record = logging.LogRecord(NAME, logging.INFO, "file", 1, "half: \ud83d", (), None)
+    line = logs.JsonFormatter().format(record)
+    assert json.loads(line.encode())["message"] == "half: \ud83d"
+
+
 def test_json_lines_of_both_logs():
     """One object per line, with the same keys, correlation id included; braces in a text are only a text."""
     streams = io.StringIO(), io.StringIO()
