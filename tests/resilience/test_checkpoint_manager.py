@@ -464,6 +464,32 @@ async def test_periodic_checkpoints_are_taken_and_one_at_the_end(config):
                 pass
 
 
+async def test_a_state_that_raises_ends_no_periodic_checkpoints(config, caplog):
+    """It is told, and the next one is taken; and it does not stand in for the error of the block."""
+    config.interval = 0.1
+    states = iter([RuntimeError("dictionary changed size"), {"n": 1}])
+
+    def state():
+        given = next(states, ValueError("no state any more"))
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    async with CheckpointManager(config, key=KEY, connection=PrivateTree()) as manager:
+        written = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        manager.events.subscribe(lambda _: loop.call_soon_threadsafe(written.set), ["checkpoint_created"])
+        caplog.set_level("WARNING", "scorewise_actors.resilience")
+        with pytest.raises(RuntimeError, match="the block"):  # noqa: PT012 - the block is what is tested
+            async with manager.periodic("job", state):
+                await asyncio.wait_for(written.wait(), 60)
+                raise RuntimeError("the block")
+        assert await manager.load_latest("job") == {"n": 1}
+    messages = [record.getMessage() for record in caplog.records]
+    assert any("a periodic checkpoint of job job was not written: RuntimeError" in message for message in messages)
+    assert any("the last checkpoint of job job was not written: ValueError" in message for message in messages)
+
+
 async def test_when_a_checkpoint_is_due(config):
     """Before the first one, and an interval after the last."""
     config.interval = 3600
