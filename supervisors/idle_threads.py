@@ -20,6 +20,9 @@ _state_of_thread.restype = ctypes.c_void_p
 loop. The reference is borrowed, which is why it is no ``py_object``.
 """
 
+_ON_ITS_WAY = 5.0
+"""Seconds between two looks of a thread that was taken out for an actor which does not come."""
+
 
 class Stint:
     """A function that runs once in a thread, as ``threading.Thread`` runs it. Any thread may ask about it."""
@@ -68,7 +71,7 @@ class IdleThreads:
         self._most = most
         # no lock: to take one out of a list is a single step, and whoever has taken it out has it
         self._waiting: list[_Carrier] = []
-        self._closed = False
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -87,7 +90,7 @@ class IdleThreads:
         if len(self._waiting) >= self._most:
             return False
         self._waiting.append(carrier)  # before the look, so that whoever closes sees it, or it sees that
-        return not (self._closed and self.leave(carrier))
+        return not (self.closed and self.leave(carrier))
 
     def leave(self, carrier: "_Carrier") -> bool:
         """A thread has waited long enough. False if it was taken out a moment ago: its actor is on its way."""
@@ -99,7 +102,7 @@ class IdleThreads:
 
     def close(self) -> None:
         """Let all end that wait, and keep none from now on."""
-        self._closed = True
+        self.closed = True
         while self._waiting:
             try:
                 self._waiting.pop().carry(None)
@@ -135,7 +138,9 @@ class _Carrier(threading.Thread):
             if not self._gate.acquire(timeout=self._home.seconds):
                 if self._home.leave(self):
                     return
-                self._gate.acquire()
+                while not self._gate.acquire(timeout=_ON_ITS_WAY):
+                    if self._home.closed:  # whoever took it out was killed before the word was given
+                        return
 
 
 def _hooks() -> tuple[object, object]:

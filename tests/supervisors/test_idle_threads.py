@@ -266,7 +266,7 @@ BUGS = [
     ("return self._over.locked()", "return True", who_has_ended_has_no_stack),
     ("timeout=self._home.seconds", "timeout=-1", a_thread_that_nobody_needs_ends_by_itself),
     ("        while self._waiting:\n", "        while False:\n", threads_that_wait_end_with_their_runtime),
-    ("        self._closed = True\n", "", no_thread_waits_in_a_runtime_that_has_ended),
+    ("        self.closed = True\n", "", no_thread_waits_in_a_runtime_that_has_ended),
     ("if len(self._waiting) >= self._most:", "if False:", no_more_threads_wait_than_there_may),
     (
         "                if self._home.leave(self):\n                    return\n",
@@ -305,3 +305,15 @@ def test_actors_that_always_pass_their_thread_on_are_found(monkeypatch, check):
     monkeypatch.setattr(ThreadActor, "_run", functools.wraps(run)(lambda self: bool(run(self)) or True))
     with pytest.raises(AssertionError):
         check()
+
+
+def test_a_thread_whose_taker_was_killed_ends_with_the_runtime(monkeypatch):
+    """A kill may hit whoever has taken a thread out of those that wait before it has said what to carry."""
+    monkeypatch.setattr(supervisors.idle_threads, "_ON_ITS_WAY", 0.05)
+    idle = supervisors.idle_threads.IdleThreads("rt", seconds=0.05)
+    idle.begin(supervisors.idle_threads.Stint(lambda: True, "first"))
+    await_true(lambda: len(idle), "the thread waits")
+    thread = idle._waiting.pop()
+    idle.close()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
