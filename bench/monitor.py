@@ -30,7 +30,7 @@ from scorewise_actors.checkpoints import draft
 from scorewise_actors.checkpoints.snapshot_file import SnapshotFile, checksum_of
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.events import EventHub
-from scorewise_actors.monitor_messages import MonitorMemory, StartWatch, TakeSample
+from scorewise_actors.messages.monitor import MonitorMemory, StartWatch, TakeSample
 from scorewise_actors.resilience import CheckpointConfiguration, CheckpointManager
 from scorewise_actors.resilience.connection import PrivateTree
 from supervisors import ChildSpec, Runtime, Supervisor, SupervisorSpec

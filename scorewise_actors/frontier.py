@@ -23,7 +23,7 @@ from scorewise_actors import ledger
 from scorewise_actors.checkpoints.ops import Op
 from scorewise_actors.job import DeadLetter, Progress, Request
 from scorewise_actors.ledger import Tries
-from scorewise_actors.messages import Commit, Failed, Lease, Outcome, OutcomeSeen, Returned, Scraped
+from scorewise_actors.messages.jobs import Commit, Failed, Lease, Outcome, OutcomeSeen, Returned, Scraped
 from scorewise_actors.page_url import place_of
 
 LEASE_SECONDS = 30.0

@@ -20,17 +20,17 @@ from scorewise_actors.checkpoints.values import decode, encode
 from scorewise_actors.durable_results import DurableResults
 from scorewise_actors.errors import CannotStartError, ExitCode, JobFailedError
 from scorewise_actors.job import JobReport, Progress, Request, Verdict, check_requests
-from scorewise_actors.messages import AddRequests, CloseInput, Drain
+from scorewise_actors.messages.jobs import AddRequests, CloseInput, Drain
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.roles import role_of
 from scorewise_actors.tree import drivers_spec, job_spec
+from supervisors.core.transitions import SupervisorError
 from supervisors.events import Event, Restarting
 from supervisors.future import ReplyFuture
 from supervisors.runtime import Runtime
 from supervisors.signals import Down, Signal
 from supervisors.spec import ChildSpec
 from supervisors.supervisor import start_child, terminate_child
-from supervisors.transitions import SupervisorError
 
 _START_TIMEOUT = 300.0
 _STARTS = 3

@@ -15,7 +15,7 @@ from policies.abort import AbortDecision, AbortPolicy, AbortState
 from policies.classify import FailureClassifier
 from policies.retry import RetryBudget, RetryPolicy
 from scorewise_actors.failure_events import FailureEvent
-from scorewise_actors.resilience_messages import Observed, Slot
+from scorewise_actors.messages.resilience import Observed, Slot
 
 JOBS_KEPT = 1000
 """Jobs, and managers, that are remembered; those that nothing was heard of for longest are forgotten first."""

@@ -22,6 +22,7 @@ from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.handle import JobHandle
 from scorewise_actors.handlers import check_handler
 from scorewise_actors.job import Handler, JobReport, Request, check_job_id, check_requests
+from scorewise_actors.messages.resilience import JobBegan
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.resilience.abort import AbortManager
 from scorewise_actors.resilience.checkpoint import CheckpointManager
@@ -30,7 +31,6 @@ from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.resilience.failure import FailureHandler
 from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
-from scorewise_actors.resilience_messages import JobBegan
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor

@@ -26,6 +26,7 @@ from supervisors.actor import NO_REPLY, Actor
 from supervisors.actor_timers import ActorTimer
 from supervisors.ask_cycles import AskCycleError
 from supervisors.async_actor import AsyncActor
+from supervisors.core.transitions import ChildInfo, SupervisorError
 from supervisors.current import current_actor
 from supervisors.event_queue import EventQueue
 from supervisors.exits import (
@@ -41,7 +42,7 @@ from supervisors.future import ReplyFuture
 from supervisors.hooks import ChildHooks
 from supervisors.loop_thread import LoopThread
 from supervisors.loop_watchdog import LoopWatchdog
-from supervisors.mailbox_policy import MailboxPolicy, OnFull
+from supervisors.mailboxes.policy import MailboxPolicy, OnFull
 from supervisors.proxy import ActorProxy
 from supervisors.ref import Ref
 from supervisors.refusals import MailboxFullError, NotHandledError
@@ -79,7 +80,6 @@ from supervisors.system_messages import (
     trace_messages,
 )
 from supervisors.thread_actor import ThreadActor
-from supervisors.transitions import ChildInfo, SupervisorError
 
 __all__ = [
     "NORMAL",

@@ -23,20 +23,20 @@ from pykka._envelope import Envelope
 
 from supervisors import links, proxy
 from supervisors.actor_timers import ActorTimer, OwnEnvelope, start_timer
-from supervisors.bounded_mailbox import MessageLane
 from supervisors.events import MailboxHigh, ZombieEnded
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.instruments import Instruments
-from supervisors.mailbox import is_stop_request
-from supervisors.mailbox_policy import MailboxPolicy
+from supervisors.mailboxes.bounded import MessageLane
+from supervisors.mailboxes.mailbox import is_stop_request
+from supervisors.mailboxes.policy import MailboxPolicy
 from supervisors.refusals import MailboxFullError, NotHandledError
 from supervisors.signals import Down, Kill, Ready, Signal, Stop, SystemRequest
 from supervisors.spec import Ladder
 from supervisors.timer import Timer
 
 if TYPE_CHECKING:
-    from supervisors.kept_mail import KeptMail
+    from supervisors.mailboxes.kept import KeptMail
     from supervisors.ref import Ref
     from supervisors.runtime import Runtime
 

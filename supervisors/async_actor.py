@@ -8,13 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
-from supervisors.bounded_mailbox import BoundedLoopMailbox
 from supervisors.current import current
 from supervisors.exits import SHUTDOWN, ExitReason
 from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
 from supervisors.loop_thread import LoopThread
-from supervisors.mailbox import LoopMailbox
-from supervisors.mailbox_policy import MailboxPolicy
+from supervisors.mailboxes.bounded import BoundedLoopMailbox
+from supervisors.mailboxes.mailbox import LoopMailbox
+from supervisors.mailboxes.policy import MailboxPolicy
 from supervisors.threads import coroutine_stack
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from supervisors.errand import Errand
 from supervisors.events import DeadLetter
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.future import ASK_TIMEOUT, ReplyFuture
-from supervisors.mailbox import is_stop_request
+from supervisors.mailboxes.mailbox import is_stop_request
 from supervisors.proxy import ActorProxy
 from supervisors.refusals import MailboxFullError, NotHandledError
 from supervisors.signals import Down, Signal
 
 if TYPE_CHECKING:
-    from supervisors.kept_mail import KeptMail
+    from supervisors.mailboxes.kept import KeptMail
     from supervisors.runtime import Runtime
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from policies.restart import RestartPolicy, RestartType, Strategy
 from supervisors.hooks import ChildHooks
-from supervisors.mailbox_policy import MailboxPolicy
+from supervisors.mailboxes.policy import MailboxPolicy
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor

@@ -14,21 +14,10 @@ from pykka._envelope import Envelope
 from supervisors.actor import NO_REPLY, Actor
 from supervisors.actor_timers import OwnEnvelope
 from supervisors.core import step
-from supervisors.core_state import SupervisorState, child_spec, initial
-from supervisors.core_state import count_children as count
-from supervisors.core_state import which_children as which
-from supervisors.current import current_actor
-from supervisors.events import Ended, Event, GaveUp, Restarted, Restarting, Started
-from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
-from supervisors.future import ReplyFuture
-from supervisors.hooks import ChildHooks, run_hook
-from supervisors.kept_mail import KeptMails
-from supervisors.mailbox import is_stop_request
-from supervisors.ref import Ref
-from supervisors.signals import Down, Kill, Ready, Signal, Stop, Timeout
-from supervisors.spec import SUPERVISOR_LADDER, ChildSpec, SupervisorSpec
-from supervisors.thread_actor import ThreadActor
-from supervisors.transitions import (
+from supervisors.core.state import SupervisorState, child_spec, initial
+from supervisors.core.state import count_children as count
+from supervisors.core.state import which_children as which
+from supervisors.core.transitions import (
     CancelTimer,
     ChildDeclined,
     ChildDown,
@@ -55,6 +44,17 @@ from supervisors.transitions import (
     TerminateChild,
     TimerFired,
 )
+from supervisors.current import current_actor
+from supervisors.events import Ended, Event, GaveUp, Restarted, Restarting, Started
+from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
+from supervisors.future import ReplyFuture
+from supervisors.hooks import ChildHooks, run_hook
+from supervisors.mailboxes.kept import KeptMails
+from supervisors.mailboxes.mailbox import is_stop_request
+from supervisors.ref import Ref
+from supervisors.signals import Down, Kill, Ready, Signal, Stop, Timeout
+from supervisors.spec import SUPERVISOR_LADDER, ChildSpec, SupervisorSpec
+from supervisors.thread_actor import ThreadActor
 
 if TYPE_CHECKING:
     from supervisors.timer import Timer

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
-from supervisors.bounded_mailbox import BoundedMailbox
 from supervisors.current import current
 from supervisors.exits import ExitReason, Killed
 from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
 from supervisors.idle_threads import IdleThreads, Stint
-from supervisors.mailbox import Mailbox
-from supervisors.mailbox_policy import MailboxPolicy
+from supervisors.mailboxes.bounded import BoundedMailbox
+from supervisors.mailboxes.mailbox import Mailbox
+from supervisors.mailboxes.policy import MailboxPolicy
 from supervisors.signals import Kill
 from supervisors.threads import raise_in_frame, take_exception, thread_frame, thread_stack
 

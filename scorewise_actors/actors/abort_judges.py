@@ -9,8 +9,7 @@ from policies import named
 from policies.abort import AbortAction, AbortDecision, AbortPolicy
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub, EventType, Severity
-from scorewise_actors.resilience_memory import AbortMemory, JudgedJob, PolicySight, defined, remembered
-from scorewise_actors.resilience_messages import (
+from scorewise_actors.messages.resilience import (
     DefinePolicy,
     HaltJob,
     JobBegan,
@@ -21,6 +20,7 @@ from scorewise_actors.resilience_messages import (
     RecordOutcomes,
     Standing,
 )
+from scorewise_actors.resilience_memory import AbortMemory, JudgedJob, PolicySight, defined, remembered
 from supervisors.signals import Signal, Timeout
 
 _LOOK_EVERY = 1.0

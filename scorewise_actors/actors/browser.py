@@ -12,7 +12,7 @@ from scorewise_actors.actors.driver import Lost, beat, tell_lost
 from scorewise_actors.browser.chromium import Browser
 from scorewise_actors.browser.errors import BrowserLayerError, BrowserNotFound, DidNotStart
 from scorewise_actors.browser.last_words import last_words
-from scorewise_actors.messages import BrowserCrashed, Evict, Recycle, Trim
+from scorewise_actors.messages.jobs import BrowserCrashed, Evict, Recycle, Trim
 from scorewise_actors.plan import BrowserCell, JobPlan
 from supervisors.async_actor import AsyncActor
 from supervisors.exits import ExitReason

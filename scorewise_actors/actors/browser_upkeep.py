@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from policies.thresholds import CleanupLevel
 from scorewise_actors.actors.browser import BrowserActor
-from scorewise_actors.messages import Evict, Recycle, Trim
+from scorewise_actors.messages.jobs import Evict, Recycle, Trim
 from scorewise_actors.resources.processes import BrowserProcess
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from scorewise_actors import ledger
 from scorewise_actors.board import JobBoard
 from scorewise_actors.checkpoints import CheckpointError, CheckpointStorageError, Journal
 from scorewise_actors.job import Verdict
-from scorewise_actors.messages import (
+from scorewise_actors.messages.jobs import (
     Commit,
     Committed,
     Restore,

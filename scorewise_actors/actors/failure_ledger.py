@@ -10,8 +10,8 @@ from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub, EventType, Severity, utc_now
 from scorewise_actors.failure_analysis import analysed, summed
 from scorewise_actors.failure_events import FailureEvent
+from scorewise_actors.messages.resilience import Analyse, RecordFailures, RecordNote, RecordSuccess
 from scorewise_actors.resilience_memory import FailureMemory, FailureRecord, SignatureCount, remembered
-from scorewise_actors.resilience_messages import Analyse, RecordFailures, RecordNote, RecordSuccess
 from supervisors.events import Event, Restarting
 from supervisors.signals import Signal
 

@@ -13,7 +13,7 @@ from scorewise_actors.board import JobBoard
 from scorewise_actors.errors import HandlerBlockedLoop
 from scorewise_actors.frontier import Frontier, MemoryFrontier, Swapped
 from scorewise_actors.job import COMPLETED, Verdict
-from scorewise_actors.messages import (
+from scorewise_actors.messages.jobs import (
     AddRequests,
     CloseInput,
     Commit,

@@ -2,9 +2,8 @@
 
 from policies.abort import AbortDecision
 from scorewise_actors.failure_events import of_failure
-from scorewise_actors.messages import Breach, OutcomeSeen
-from scorewise_actors.plan import JobPlan
-from scorewise_actors.resilience_messages import (
+from scorewise_actors.messages.jobs import Breach, OutcomeSeen
+from scorewise_actors.messages.resilience import (
     JobHalted,
     Observed,
     RecordFailures,
@@ -12,6 +11,7 @@ from scorewise_actors.resilience_messages import (
     RecordOutcomes,
     RecordSuccess,
 )
+from scorewise_actors.plan import JobPlan
 from supervisors.runtime import Runtime
 
 AT_ONCE = 200

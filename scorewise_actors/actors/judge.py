@@ -9,7 +9,7 @@ from policies.abort import AbortAction, AbortDecision, AbortState
 from scorewise_actors.actors.job_news import JobNews
 from scorewise_actors.board import JobBoard
 from scorewise_actors.job import Verdict
-from scorewise_actors.messages import (
+from scorewise_actors.messages.jobs import (
     Breach,
     BrowserCrashed,
     OutcomeSeen,

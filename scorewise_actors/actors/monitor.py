@@ -14,8 +14,8 @@ from scorewise_actors.actors.browser_upkeep import BrowserUpkeep
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.events import EventHub, EventType, Severity
-from scorewise_actors.messages import Breach
-from scorewise_actors.monitor_messages import (
+from scorewise_actors.messages.jobs import Breach
+from scorewise_actors.messages.monitor import (
     MonitorMemory,
     RenewBrowsers,
     Report,

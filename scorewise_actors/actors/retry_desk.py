@@ -8,8 +8,8 @@ import pykka
 from policies import named
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub
+from scorewise_actors.messages.resilience import DefinePolicy, FreeSlots, TakeSlot, Withdraw
 from scorewise_actors.resilience_memory import RetryAccount, RetryMemory, defined, remembered
-from scorewise_actors.resilience_messages import DefinePolicy, FreeSlots, TakeSlot, Withdraw
 from supervisors.actor import NO_REPLY
 
 if TYPE_CHECKING:

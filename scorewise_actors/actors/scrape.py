@@ -14,7 +14,7 @@ from scorewise_actors.errors import HandlerRaisedBaseException, HandlerTimeout, 
 from scorewise_actors.frontier import LEASE_SECONDS
 from scorewise_actors.handlers import call_handler
 from scorewise_actors.job import ScrapeContext
-from scorewise_actors.messages import Failed, Lease, Outcome, Renew, Returned, Scraped, Swap
+from scorewise_actors.messages.jobs import Failed, Lease, Outcome, Renew, Returned, Scraped, Swap
 from scorewise_actors.plan import BrowserCell, JobPlan
 from supervisors.async_actor import AsyncActor
 from supervisors.exits import ActorExit, ExitKind, ExitReason, Killed

@@ -13,7 +13,7 @@ from scorewise_actors.checkpoints import (
     SnapshotStore,
 )
 from scorewise_actors.events import EventHub, EventType, Severity
-from scorewise_actors.snapshot_messages import (
+from scorewise_actors.messages.snapshots import (
     CreateSnapshot,
     DeleteSnapshot,
     ListSnapshots,

@@ -4,7 +4,7 @@ from typing import Any
 
 from scorewise_actors.correlation import Tracked, correlation
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
-from scorewise_actors.resilience_messages import Ping
+from scorewise_actors.messages.resilience import Ping
 from supervisors.thread_actor import ThreadActor
 
 

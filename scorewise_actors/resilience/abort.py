@@ -16,6 +16,19 @@ from policies.validation import is_number
 from scorewise_actors.errors import ExitCode
 from scorewise_actors.events import EventType, ResilienceEvent, Severity, utc_now
 from scorewise_actors.failure_events import FailureEvent, failure_event
+from scorewise_actors.messages.resilience import (
+    Analyse,
+    DefinePolicy,
+    HaltJob,
+    Judge,
+    Judgement,
+    Observed,
+    RecordFailures,
+    RecordNote,
+    RecordOutcomes,
+    RecordSuccess,
+    Standing,
+)
 from scorewise_actors.redaction import redact_text
 from scorewise_actors.resilience.abort_actions import ActionHandler, ActionRun
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
@@ -30,19 +43,6 @@ from scorewise_actors.resilience.errors import (
 )
 from scorewise_actors.resilience.logs import log
 from scorewise_actors.resilience_memory import JOBS_KEPT
-from scorewise_actors.resilience_messages import (
-    Analyse,
-    DefinePolicy,
-    HaltJob,
-    Judge,
-    Judgement,
-    Observed,
-    RecordFailures,
-    RecordNote,
-    RecordOutcomes,
-    RecordSuccess,
-    Standing,
-)
 
 Notified = Callable[[dict[str, Any]], Any | Awaitable[Any]]
 """A notification hook: gets ``{"job_id", "reason", "rule", "policy_id", "evidence", "timestamp"}``; sync or async."""

@@ -28,6 +28,16 @@ from scorewise_actors.checkpoints import (
     load_keys,
 )
 from scorewise_actors.checkpoints.keys import KEY_VARIABLE, key_file
+from scorewise_actors.messages.snapshots import (
+    CreateSnapshot,
+    DeleteSnapshot,
+    ListSnapshots,
+    LoadLatest,
+    LoadSnapshot,
+    PurgeSnapshots,
+    Refused,
+    ValidateSnapshot,
+)
 from scorewise_actors.resilience.configuration import CheckpointConfiguration
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import (
@@ -38,16 +48,6 @@ from scorewise_actors.resilience.errors import (
     ResilienceException,
 )
 from scorewise_actors.resilience.logs import log
-from scorewise_actors.snapshot_messages import (
-    CreateSnapshot,
-    DeleteSnapshot,
-    ListSnapshots,
-    LoadLatest,
-    LoadSnapshot,
-    PurgeSnapshots,
-    Refused,
-    ValidateSnapshot,
-)
 from supervisors.spec import ChildSpec
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ import pykka
 from scorewise_actors import tree
 from scorewise_actors.correlation import Tracked, correlation_id
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
+from scorewise_actors.messages.resilience import Ping
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
 from scorewise_actors.resilience.logs import log_event
 from scorewise_actors.resilience_memory import ResilienceMemory
-from scorewise_actors.resilience_messages import Ping
+from supervisors.core.transitions import SupervisorError
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor, restart_child, start_child
-from supervisors.transitions import SupervisorError
 
 if TYPE_CHECKING:
     from supervisors.spec import ChildSpec

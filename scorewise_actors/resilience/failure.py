@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 from scorewise_actors.events import EventType, Severity
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction, of_any_form, recovery_of
+from scorewise_actors.messages.resilience import Analyse, RecordFailures
 from scorewise_actors.redaction import redact
 from scorewise_actors.resilience.abort import seconds_of
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import FailureHandlingError, ResilienceException
 from scorewise_actors.resilience.logs import log
-from scorewise_actors.resilience_messages import Analyse, RecordFailures
 
 Handler = Callable[[dict[str, Any], dict[str, Any]], Any | Awaitable[Any]]
 """``handler(failure_event, context)``: the event as it was handed in (a dict), completed with what was found out.

@@ -16,7 +16,7 @@ from policies import named
 from policies.thresholds import CleanupLevel, Threshold, ThresholdEventKind, ThresholdPolicy
 from scorewise_actors.actors.monitor import MonitorActor
 from scorewise_actors.events import EventType, Severity
-from scorewise_actors.monitor_messages import (
+from scorewise_actors.messages.monitor import (
     MonitorMemory,
     RenewBrowsers,
     Report,

@@ -17,6 +17,7 @@ from policies.failures import Persistence, Remedy
 from policies.retry import RetryAction, RetryDecision, RetryPolicy, RetryState
 from policies.rules import Verdict
 from scorewise_actors.events import EventType, Severity
+from scorewise_actors.messages.resilience import DefinePolicy, FreeSlots, Slot, TakeSlot, Withdraw
 from scorewise_actors.redaction import redact_text
 from scorewise_actors.resilience.configuration import RetryConfiguration
 from scorewise_actors.resilience.connection import Connection, TreeClient
@@ -32,7 +33,6 @@ from scorewise_actors.resilience.errors import (
 )
 from scorewise_actors.resilience.facts import asked_pause, failure_of
 from scorewise_actors.resilience_memory import NamedRetry
-from scorewise_actors.resilience_messages import DefinePolicy, FreeSlots, Slot, TakeSlot, Withdraw
 
 _in_later_try: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar(
     "scorewise_in_later_try", default=frozenset()

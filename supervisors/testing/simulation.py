@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from supervisors.core import step
-from supervisors.core_state import initial, which_children
-from supervisors.exits import NORMAL, SHUTDOWN, ExitKind, ExitReason
-from supervisors.spec import ChildKind, ChildSpec, SupervisorSpec
-from supervisors.supervisor import Supervisor
-from supervisors.testing.fake_clock import FakeClock
-from supervisors.transitions import (
+from supervisors.core.state import initial, which_children
+from supervisors.core.transitions import (
     CancelTimer,
     ChildDeclined,
     ChildDown,
@@ -37,6 +33,10 @@ from supervisors.transitions import (
     TerminateChild,
     TimerFired,
 )
+from supervisors.exits import NORMAL, SHUTDOWN, ExitKind, ExitReason
+from supervisors.spec import ChildKind, ChildSpec, SupervisorSpec
+from supervisors.supervisor import Supervisor
+from supervisors.testing.fake_clock import FakeClock
 
 if TYPE_CHECKING:
     from supervisors.events import Event
@@ -114,7 +114,7 @@ class Simulation:
         self.path = path
         self.clock = clock or FakeClock()
         self.state: Any = initial(spec, path)
-        """The state of the core, ``supervisors.core_state.SupervisorState``."""
+        """The state of the core, ``supervisors.core.state.SupervisorState``."""
         self.trace: list[str] = []
         """What became of children, by path below this supervisor: ``+a`` a start succeeded, ``!a`` one was refused,
         ``?a`` one was declined, ``-s/x`` x was stopped by s. Those that end by themselves leave nothing.

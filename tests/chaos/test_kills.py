@@ -134,7 +134,7 @@ def test_a_crashed_actor_is_restarted_and_the_job_goes_on(system, healthy_site, 
 
 def test_a_browser_is_renewed_under_load_without_a_pause(system, healthy_site):
     """Recycle: the successor is up before the old one ends, no item is disturbed."""
-    from scorewise_actors.messages import Recycle
+    from scorewise_actors.messages.jobs import Recycle
 
     handle = start(system, healthy_site, items=40)
     before = browser_pid(system)

@@ -7,9 +7,9 @@ import pytest
 
 from scorewise_actors.correlation import correlation, correlation_id
 from scorewise_actors.events import EventType
+from scorewise_actors.messages.resilience import Analyse, RecordSuccess
 from scorewise_actors.resilience.connection import PrivateTree, TreeClient, shared_tree
 from scorewise_actors.resilience.errors import AbortExecutionError, TreeUnavailableError
-from scorewise_actors.resilience_messages import Analyse, RecordSuccess
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.spec import Ladder
 

@@ -11,6 +11,7 @@ from harness import wait_until
 
 from scorewise_actors import HttpStatusError
 from scorewise_actors.events import EventType
+from scorewise_actors.messages.resilience import Withdraw
 from scorewise_actors.resilience import (
     MaxRetriesExceededError,
     PermanentFailureError,
@@ -22,7 +23,6 @@ from scorewise_actors.resilience import (
     TreeUnavailableError,
 )
 from scorewise_actors.resilience.connection import PrivateTree
-from scorewise_actors.resilience_messages import Withdraw
 from supervisors.exits import ActorExit, ExitKind, ExitReason, Killed
 from supervisors.spec import Ladder
 

@@ -15,8 +15,8 @@ from scorewise_actors import ActorSystem
 from scorewise_actors.actors.browser_upkeep import BrowserUpkeep
 from scorewise_actors.actors.judge import AbortJudgeActor
 from scorewise_actors.browser import BrowserOptions
-from scorewise_actors.messages import Breach, BrowserCrashed, Evict, Trim
-from scorewise_actors.monitor_messages import RenewBrowsers, StartWatch
+from scorewise_actors.messages.jobs import Breach, BrowserCrashed, Evict, Trim
+from scorewise_actors.messages.monitor import RenewBrowsers, StartWatch
 from scorewise_actors.resources.processes import BrowserProcess
 
 

@@ -12,11 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from supervisors.core import step
-from supervisors.core_state import SupervisorState, initial
-from supervisors.events import Event
-from supervisors.exits import NORMAL, SHUTDOWN, ExitKind, ExitReason
-from supervisors.spec import ChildSpec, SupervisorSpec
-from supervisors.transitions import (
+from supervisors.core.state import SupervisorState, initial
+from supervisors.core.transitions import (
     CancelTimer,
     ChildDeclined,
     ChildDown,
@@ -37,6 +34,9 @@ from supervisors.transitions import (
     StopRequested,
     TimerFired,
 )
+from supervisors.events import Event
+from supervisors.exits import NORMAL, SHUTDOWN, ExitKind, ExitReason
+from supervisors.spec import ChildSpec, SupervisorSpec
 from tests.supervisors.scenarios import Kid, Tree
 from tests.supervisors.scenarios.vocabulary import LADDER_TAKES
 

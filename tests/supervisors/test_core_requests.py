@@ -3,10 +3,8 @@
 import pytest
 
 from policies.restart import RestartPolicy, Strategy
-from supervisors.core_state import child_spec, which_children
-from supervisors.exits import NORMAL, SHUTDOWN
-from supervisors.spec import ChildSpec
-from supervisors.transitions import (
+from supervisors.core.state import child_spec, which_children
+from supervisors.core.transitions import (
     ChildRefused,
     DeleteChild,
     Reply,
@@ -18,6 +16,8 @@ from supervisors.transitions import (
     SupervisorError,
     TerminateChild,
 )
+from supervisors.exits import NORMAL, SHUTDOWN
+from supervisors.spec import ChildSpec
 from tests.supervisors.core_runner import CRASH, CoreRunner, World, spec_of
 from tests.supervisors.scenarios import Kid, Tree, permanent, transient
 

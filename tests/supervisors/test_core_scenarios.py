@@ -3,10 +3,8 @@
 import pytest
 
 from supervisors.core import step
-from supervisors.core_state import count_children, which_children
-from supervisors.events import GaveUp
-from supervisors.exits import SHUTDOWN
-from supervisors.transitions import (
+from supervisors.core.state import count_children, which_children
+from supervisors.core.transitions import (
     DeleteChild,
     ResetRestarts,
     RestartChild,
@@ -14,6 +12,8 @@ from supervisors.transitions import (
     SupervisorError,
     TerminateChild,
 )
+from supervisors.events import GaveUp
+from supervisors.exits import SHUTDOWN
 from tests.supervisors import scenarios as s
 from tests.supervisors.core_runner import CoreRunner, Step, World
 

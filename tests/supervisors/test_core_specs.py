@@ -15,8 +15,8 @@ from supervisors import (
     SupervisorSpec,
     check_child_specs,
 )
-from supervisors.core_state import initial, which_children
-from supervisors.transitions import StartChild
+from supervisors.core.state import initial, which_children
+from supervisors.core.transitions import StartChild
 from tests.supervisors.core_runner import CoreRunner, World
 from tests.supervisors.scenarios import Kid, Tree
 

@@ -13,7 +13,7 @@ from pykka._envelope import Envelope
 
 from supervisors import ReplyFuture, Signal
 from supervisors.events import DeadLetter
-from supervisors.mailbox import LoopMailbox, Mailbox
+from supervisors.mailboxes.mailbox import LoopMailbox, Mailbox
 from supervisors.signals import Stop
 from supervisors.testing import DEADLINE, Do, Probe, await_true
 
@@ -251,7 +251,7 @@ def test_what_a_signal_handler_puts_while_a_lane_is_made_is_not_lost(monkeypatch
             box.put(Envelope(first))
         return deque(*arguments)
 
-    monkeypatch.setattr("supervisors.mailbox.deque", interrupted)
+    monkeypatch.setattr("supervisors.mailboxes.mailbox.deque", interrupted)
     box.put(Envelope(first))
     assert handled
     assert box.qsize() == 2

@@ -18,8 +18,8 @@ from supervisors import (
     Supervisor,
     SupervisorSpec,
 )
-from supervisors.bounded_mailbox import BoundedLoopMailbox, BoundedMailbox, MessageLane
 from supervisors.events import DeadLetter, MailboxHigh
+from supervisors.mailboxes.bounded import BoundedLoopMailbox, BoundedMailbox, MessageLane
 from supervisors.signals import Stop
 from supervisors.testing import DEADLINE, Do, await_true, down_of
 from tests.supervisors.test_mailbox import empty_out, fill, hectic

@@ -49,7 +49,7 @@ def test_a_mailbox_with_a_lock_would_deadlock():
     code, said, err = run(
         """
     import queue
-    from supervisors.mailbox import Mailbox
+    from supervisors.mailboxes.mailbox import Mailbox
     make = Mailbox.__init__
     def with_a_lock(self):
         make(self)

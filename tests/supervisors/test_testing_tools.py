@@ -22,6 +22,7 @@ from supervisors import (
     start_child,
     terminate_child,
 )
+from supervisors.core.transitions import TerminateChild
 from supervisors.events import Abandoned, GaveUp, LadderRung, Restarting, ZombieEnded
 from supervisors.testing import (
     DEADLINE,
@@ -40,7 +41,6 @@ from supervisors.testing import (
     is_held,
     tree_look,
 )
-from supervisors.transitions import TerminateChild
 from tests.supervisors.conftest import make_loop, threads
 
 HOUR = 3600.0

@@ -14,7 +14,7 @@ from scorewise_actors import ledger
 from scorewise_actors.checkpoints.ops import State
 from scorewise_actors.frontier import LEASE_SECONDS, POISON_CRASHES, POISON_SHARED, MemoryFrontier
 from scorewise_actors.job import Request
-from scorewise_actors.messages import Failed, Returned, Scraped
+from scorewise_actors.messages.jobs import Failed, Returned, Scraped
 
 URLS = [f"http://site{n % 2}.test/page/{n}" for n in range(6)]
 RETRY = RetryPolicy(max_attempts=3, backoff=Backoff(base_delay=1.0, jitter=0.0))

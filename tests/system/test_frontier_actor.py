@@ -16,7 +16,7 @@ from scorewise_actors.checkpoints import CheckpointStore
 from scorewise_actors.checkpoints.disk import Disk
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.job import Request
-from scorewise_actors.messages import AddRequests, Failed, Lease, Scraped, StorageFailed, Swap, Throttle
+from scorewise_actors.messages.jobs import AddRequests, Failed, Lease, Scraped, StorageFailed, Swap, Throttle
 from scorewise_actors.plan import JobPlan
 from supervisors import ChildKind, ChildSpec, ExitKind, ExitReason, Runtime, Supervisor, SupervisorSpec, ThreadActor
 

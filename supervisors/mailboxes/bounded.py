@@ -11,8 +11,8 @@ from typing import Any
 
 from pykka._envelope import Envelope
 
-from supervisors.mailbox import LoopMailbox, Mailbox, is_stop_request
-from supervisors.mailbox_policy import MailboxPolicy, OnFull
+from supervisors.mailboxes.mailbox import LoopMailbox, Mailbox, is_stop_request
+from supervisors.mailboxes.policy import MailboxPolicy, OnFull
 from supervisors.signals import Signal, Stop
 
 FullHook = Callable[[Envelope[Any], str], None]

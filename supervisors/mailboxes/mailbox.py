@@ -14,7 +14,7 @@ from supervisors.signals import Signal, Stop
 if TYPE_CHECKING:
     import asyncio
 
-    from supervisors.kept_mail import KeptMail
+    from supervisors.mailboxes.kept import KeptMail
 
 RejectHook = Callable[[Envelope[Any]], None]
 

@@ -9,10 +9,9 @@ import attrs
 
 from policies.restart import RestartState
 from policies.restart_window import RestartWindow
-from supervisors.core_draft import Draft
-from supervisors.core_state import Child, Phase, Status, not_found
-from supervisors.spec import check_child_specs
-from supervisors.transitions import (
+from supervisors.core.draft import Draft
+from supervisors.core.state import Child, Phase, Status, not_found
+from supervisors.core.transitions import (
     DeleteChild,
     ResetRestarts,
     RestartChild,
@@ -20,6 +19,7 @@ from supervisors.transitions import (
     SupervisorError,
     TerminateChild,
 )
+from supervisors.spec import check_child_specs
 
 
 def start_child(draft: Draft, event: StartChild) -> None:

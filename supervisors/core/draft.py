@@ -1,7 +1,7 @@
 """The working copy of one step of the core: what every event handler may do to the state.
 
 A draft belongs to a single call of ``step``. It starts children, stops them and carries the plan on; decisions are made
-elsewhere (``supervisors.core``, ``supervisors.core_requests``). Two rules are kept here and nowhere else: a child is
+elsewhere (``supervisors.core``, ``supervisors.core.requests``). Two rules are kept here and nowhere else: a child is
 started only when no attempt of it is alive, and ``Exit`` comes last, when none of any child is.
 """
 
@@ -12,10 +12,8 @@ from operator import attrgetter
 import attrs
 
 from policies.restart import RestartType
-from supervisors.core_state import Child, Phase, Plan, Status, SupervisorState, forgets
-from supervisors.events import Event, Leaked
-from supervisors.exits import ExitKind, ExitReason
-from supervisors.transitions import (
+from supervisors.core.state import Child, Phase, Plan, Status, SupervisorState, forgets
+from supervisors.core.transitions import (
     CancelTimer,
     Command,
     Exit,
@@ -29,6 +27,8 @@ from supervisors.transitions import (
     StopActor,
     SupervisorError,
 )
+from supervisors.events import Event, Leaked
+from supervisors.exits import ExitKind, ExitReason
 
 PLAN_TIMER = "plan"
 """The timer of a delayed plan. Those of single children have a ``/`` in their name, which ids cannot have."""

@@ -10,10 +10,10 @@ import attrs
 
 from policies.restart import RestartState, RestartType
 from policies.restart_window import RestartWindow
-from supervisors.core_table import Table
+from supervisors.core.table import Table
+from supervisors.core.transitions import ChildInfo, RestartChild, StartChild, SupervisorError
 from supervisors.exits import ExitReason
 from supervisors.spec import ChildKind, ChildSpec, SupervisorSpec
-from supervisors.transitions import ChildInfo, RestartChild, StartChild, SupervisorError
 
 
 class Phase(enum.Enum):

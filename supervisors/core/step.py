@@ -15,14 +15,11 @@ from typing import Any
 
 import attrs
 
-from supervisors.core_draft import PLAN_TIMER, Draft, child_timer
-from supervisors.core_requests import delete_child, reset_restarts, restart_child, start_child, terminate_child
-from supervisors.core_restarts import fail
-from supervisors.core_state import Child, Phase, Status, SupervisorState
-from supervisors.events import Ended, StartRefused
-from supervisors.exits import ExitKind, ExitReason
-from supervisors.spec import AutoShutdown
-from supervisors.transitions import (
+from supervisors.core.draft import PLAN_TIMER, Draft, child_timer
+from supervisors.core.requests import delete_child, reset_restarts, restart_child, start_child, terminate_child
+from supervisors.core.restarts import fail
+from supervisors.core.state import Child, Phase, Status, SupervisorState
+from supervisors.core.transitions import (
     ChildDeclined,
     ChildDown,
     ChildReady,
@@ -40,6 +37,9 @@ from supervisors.transitions import (
     TerminateChild,
     TimerFired,
 )
+from supervisors.events import Ended, StartRefused
+from supervisors.exits import ExitKind, ExitReason
+from supervisors.spec import AutoShutdown
 
 
 def step(
@@ -52,7 +52,7 @@ def step(
     """
     handler = _HANDLERS.get(type(event))
     if handler is None:
-        raise TypeError(f"the supervisor core takes the events of supervisors.transitions, got {event!r}")
+        raise TypeError(f"the supervisor core takes the events of supervisors.core.transitions, got {event!r}")
     draft = Draft(state, now, rng)
     handler(draft, event)
     draft.advance()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from pykka._envelope import Envelope
 
 from supervisors.actor_timers import OwnEnvelope
-from supervisors.core_state import Status
-from supervisors.mailbox import is_stop_request
-from supervisors.mailbox_policy import MailboxPolicy, OnFull
+from supervisors.core.state import Status
+from supervisors.mailboxes.mailbox import is_stop_request
+from supervisors.mailboxes.policy import MailboxPolicy, OnFull
 from supervisors.signals import Signal
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor, ActorMailbox
-    from supervisors.core_state import SupervisorState
+    from supervisors.core.state import SupervisorState
     from supervisors.ref import Ref
 
 

@@ -4,12 +4,12 @@ import attrs
 
 from policies.restart import RestartAction, RestartState, RestartType, Strategy
 from policies.restart_window import RestartWindow
-from supervisors.core_draft import Draft, child_timer
-from supervisors.core_state import Child, Status
+from supervisors.core.draft import Draft, child_timer
+from supervisors.core.state import Child, Status
+from supervisors.core.transitions import SetTimer
 from supervisors.events import GaveUp, Restarting
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.spec import GiveUp
-from supervisors.transitions import SetTimer
 
 _NO_TIMES = RestartWindow()
 """In the history of a child: the counted restarts are the supervisor's."""
