@@ -21,6 +21,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +70,7 @@ class Runner:
         report: Any = yield
         if report.failed:
             print(report.longreprtext, flush=True)
-            os._exit(1)
+            _exit(1)
         return report
 
 
@@ -91,9 +92,7 @@ def _run_and_exit(session: pytest.Session, bug: list[str], output: int) -> None:
     finally:
         if sys.exc_info()[1] is not None:
             sys.excepthook(*sys.exc_info())
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        _exit(code)
 
 
 def _limit(seconds: float) -> None:
@@ -101,11 +100,20 @@ def _limit(seconds: float) -> None:
 
     def end() -> None:
         faulthandler.dump_traceback()  # with the interpreter lock: without it stacks may change while they are read
-        os._exit(1)
+        _exit(1)
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
+
+
+def _exit(code: int) -> None:
+    """End this process, and those that a test has started and did not come to end."""
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def plant(module: ModuleType, right: str, wrong: str) -> bool:
