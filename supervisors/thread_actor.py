@@ -27,8 +27,8 @@ class ThreadActor(Actor):
     """
 
     shares_thread: ClassVar[bool] = True
-    """False if it must have a thread in which no other actor has run and none will: for C libraries that keep something
-    per thread. What Python keeps is looked after, see ``supervisors.idle_threads``.
+    """False if it must have a thread in which no other actor has run and none will: for C libraries and system calls
+    that keep something per thread. What Python keeps is looked after, see ``supervisors.idle_threads``.
     """
 
     actor_inbox: Mailbox

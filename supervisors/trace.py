@@ -8,6 +8,9 @@ from itertools import islice
 from traceback import FrameSummary, StackSummary, TracebackException
 from types import CodeType
 
+_TOLD_MORE_OF = (SyntaxError, NameError, AttributeError, ImportError, BaseExceptionGroup)
+"""Errors of which Python tells more than their text."""
+
 
 class Trace:
     """What ``traceback.format_exception`` tells of an error. Keeps code objects and line numbers, but neither the error
@@ -18,7 +21,8 @@ class Trace:
 
     def __init__(self, error: BaseException) -> None:
         # without its traceback, which this class takes over; causes and the like come with theirs, but seldom
-        self._error = TracebackException(type(error), error, None, lookup_lines=False, compact=True)
+        plain = _plain(error)
+        self._error = _described(type(error), error) if plain is None else (type(error), plain)
         stack = []
         traceback = error.__traceback__
         while traceback is not None:
@@ -27,8 +31,28 @@ class Trace:
         self._stack = tuple(stack)
 
     def __str__(self) -> str:
-        self._error.stack = StackSummary.from_list([_summary(*entry) for entry in self._stack])
-        return "".join(self._error.format())
+        error = _described(*self._error) if isinstance(self._error, tuple) else self._error
+        error.stack = StackSummary.from_list([_summary(*entry) for entry in self._stack])
+        return "".join(error.format())
+
+
+class _SaidError(Exception):
+    """Stands in for an error of which the text is all there is to tell."""
+
+
+def _plain(error: BaseException) -> _SaidError | None:
+    """The stand-in; None if there is more to tell, or if the text cannot be read."""
+    context = None if error.__suppress_context__ else error.__context__
+    if context or error.__cause__ or isinstance(error, _TOLD_MORE_OF) or getattr(error, "__notes__", None):
+        return None
+    try:
+        return _SaidError(str(error))
+    except Exception:  # noqa: BLE001 - foreign code; what is told of such an error is Python's business
+        return None
+
+
+def _described(kind: type[BaseException], error: BaseException) -> TracebackException:
+    return TracebackException(kind, error, None, lookup_lines=False, compact=True)
 
 
 def _summary(code: CodeType, instruction: int, line: int) -> FrameSummary:

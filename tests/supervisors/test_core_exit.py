@@ -183,5 +183,5 @@ def test_jitter_comes_from_the_given_random_numbers() -> None:
 def test_only_events_are_taken() -> None:
     """Anything else raises and says what was expected."""
     state = initial(SupervisorSpec(), "sup")
-    with pytest.raises(TypeError, match=r"supervisors\.transitions.*StartActor"):
+    with pytest.raises(TypeError, match="StartActor"):
         step(state, StartActor(None, 1), 0.0, random.Random(0))
