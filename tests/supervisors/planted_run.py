@@ -14,22 +14,19 @@ import inspect
 import json
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-import psutil
 import pytest
+
+from tests.supervisors.forks import forked, leave
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_FOUND = 97
 """Exit code if the module does not contain what is to be replaced, or more than once."""
-
-NO_ANSWER = 98
-"""Exit code if the bug cannot be planted, or there is no such test."""
 
 LIMIT = 3.0
 """Seconds after which a test counts as failed: many bugs make somebody wait for ever."""
@@ -37,31 +34,16 @@ LIMIT = 3.0
 PATIENCE = 60.0
 """The same for a test without a bug, on a machine that has much else to do."""
 
-SIDE_BY_SIDE = 4
-
 
 class Runner:
     """A plugin that stands where pytest's own loop over the tests stands."""
 
     def __init__(self, bugs: list[list[str]]) -> None:
         self._bugs = bugs
-        self.answers: list[tuple[int, str]] = [(NO_ANSWER, "nobody ran it")] * len(bugs)
+        self.answers: list[tuple[int, str]] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        waiting, running = list(enumerate(self._bugs)), {}
-        with contextlib.ExitStack() as files:
-            while waiting or running:
-                while waiting and len(running) < SIDE_BY_SIDE:
-                    number, bug = waiting.pop(0)
-                    output = files.enter_context(tempfile.TemporaryFile("w+"))
-                    child = os.fork()
-                    if child == 0:
-                        _run_and_exit(session, bug, output.fileno())
-                    running[child] = number, output
-                child, status = os.wait()
-                number, output = running.pop(child)
-                output.seek(0)
-                self.answers[number] = os.waitstatus_to_exitcode(status), output.read()[-3000:]
+        self.answers = forked(functools.partial(_run, session, *bug) for bug in self._bugs)
         return True
 
     @pytest.hookimpl(wrapper=True)
@@ -70,29 +52,20 @@ class Runner:
         report: Any = yield
         if report.failed:
             print(report.longreprtext, flush=True)
-            _exit(1)
+            leave(1)
         return report
 
 
-def _run_and_exit(session: pytest.Session, bug: list[str], output: int) -> None:
-    """In the forked process."""
-    module, right, wrong, test = bug
-    code = NO_ANSWER
-    try:
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        items = [item for item in session.items if item.nodeid.partition("[")[0].endswith(f"/{test}")]
-        if right and not plant(importlib.import_module(f"supervisors.{module}"), right, wrong):
-            code = NOT_FOUND
-        elif items:
-            _limit(LIMIT if right else PATIENCE)
-            for item in items:
-                item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
-            code = 0
-    finally:
-        if sys.exc_info()[1] is not None:
-            sys.excepthook(*sys.exc_info())
-        _exit(code)
+def _run(session: pytest.Session, module: str, right: str, wrong: str, test: str) -> int:
+    """In the forked process: the exit code, unless a test fails."""
+    items = [item for item in session.items if item.nodeid.partition("[")[0].endswith(f"/{test}")]
+    if right and not plant(importlib.import_module(f"supervisors.{module}"), right, wrong):
+        return NOT_FOUND
+    assert items, f"no such test: {test}"
+    _limit(LIMIT if right else PATIENCE)
+    for item in items:
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+    return 0
 
 
 def _limit(seconds: float) -> None:
@@ -100,20 +73,11 @@ def _limit(seconds: float) -> None:
 
     def end() -> None:
         faulthandler.dump_traceback()  # with the interpreter lock: without it stacks may change while they are read
-        _exit(1)
+        leave(1)
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
-
-
-def _exit(code: int) -> None:
-    """End this process, and those that a test has started and did not come to end."""
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def plant(module: ModuleType, right: str, wrong: str) -> bool:
@@ -164,7 +128,6 @@ def _function(module: ModuleType, name: str) -> FunctionType:
 
 
 def main() -> None:
-    sys.path.insert(0, str(ROOT))
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     runner = Runner(json.load(sys.stdin))
     answers = os.fdopen(os.dup(1), "w")

@@ -388,7 +388,7 @@ BUGS = [
 
 def run(cases):
     """The exit codes of tests with these bugs planted, with what they wrote."""
-    command = [sys.executable, "tests/supervisors/planted_run.py"]
+    command = [sys.executable, "-m", "tests.supervisors.planted_run"]
     asked = json.dumps([[bug.module, bug.right, bug.wrong, bug.test] for bug in cases])
     done = subprocess.run(command, cwd=ROOT, input=asked, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
