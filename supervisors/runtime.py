@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pykka
 from loguru import logger
 
+from policies.validation import require_integer
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
 from supervisors.events import DeadLetter, Event, Launched, ManyZombies
@@ -48,8 +49,7 @@ class Runtime:
     """
 
     def __init__(self, name: str = "system", clock: Clock = SYSTEM_CLOCK, *, max_zombies: int = 8) -> None:
-        if isinstance(max_zombies, bool) or not isinstance(max_zombies, int) or max_zombies < 0:
-            raise ValueError(f"Runtime.max_zombies must be a whole number of at least 0, got {max_zombies!r}")
+        require_integer("Runtime.max_zombies", max_zombies, 0)
         self.name = name
         self.max_zombies = max_zombies
         """More abandoned actors than this, and ``ManyZombies`` is announced."""
@@ -266,7 +266,7 @@ class Runtime:
         return len(self._zombies)
 
     def zombies(self) -> dict[str, str]:
-        """Path of each abandoned actor whose thread is still stuck -> its present stack."""
+        """``path#incarnation`` of each abandoned actor whose thread is still stuck -> its present stack."""
         with self.lock:
             zombies = tuple(self._zombies.values())
         return {f"{actor.path}#{actor.incarnation}": actor.stack() for actor in zombies}

@@ -60,7 +60,10 @@ SIGNIFICANT = {"restart": RestartType.TRANSIENT, "significant": True}
         ),
         (lambda: SupervisorSpec(auto_shutdown="ever"), r"SupervisorSpec\.auto_shutdown must be one of .*got 'ever'"),
         (lambda: SupervisorSpec(on_give_up="end"), r"SupervisorSpec\.on_give_up must be one of GiveUp\.END"),
-        (lambda: SupervisorSpec(pause=math.inf), r"SupervisorSpec\.pause must be a finite number of seconds, got inf"),
+        (
+            lambda: SupervisorSpec(pause=math.inf),
+            r"SupervisorSpec\.pause must be a finite number .*got inf",
+        ),
         (
             lambda: SupervisorSpec(pool=True, max_children=0),
             r"SupervisorSpec\.max_children .*at least 1.*got 0",
@@ -116,7 +119,7 @@ def test_types_of_parts_are_checked():
         lambda: SupervisorSpec(parallel_stop=1),
         lambda: SupervisorSpec(give_up_hook=1),
     ):
-        with pytest.raises((TypeError, ValueError)):
+        with pytest.raises(ValueError, match="must be"):
             make()
 
 
