@@ -43,6 +43,7 @@ from supervisors.core.transitions import (
     SupervisorError,
     TerminateChild,
     TimerFired,
+    child_id,
 )
 from supervisors.current import current_actor
 from supervisors.events import Ended, Event, GaveUp, Restarted, Restarting, Started
@@ -104,7 +105,7 @@ class CountChildren:
 class GetChildSpec:
     """Ask a supervisor for the specification of a child."""
 
-    child: str
+    child: str = attrs.field(validator=child_id)
 
 
 class Supervisor(ThreadActor):
@@ -115,6 +116,8 @@ class Supervisor(ThreadActor):
     link_ladder = SUPERVISOR_LADDER
 
     def __init__(self, spec: SupervisorSpec) -> None:
+        if not isinstance(spec, SupervisorSpec):
+            raise ValueError(f"Supervisor takes a SupervisorSpec, got {spec!r}")  # noqa: TRY004 - one error class for every bad field
         super().__init__()
         self.spec = spec
         self._state = initial(spec, self.path)
@@ -369,6 +372,7 @@ def _start_timer(child: str) -> str:
 
 # Each sends a request and returns its future, which is always answered: ``get()`` it, or await it on an event loop.
 # Errors are ``SupervisorError`` with OTP's word as ``code``, or ``pykka.ActorDeadError``, at once, if nobody is there.
+# What is no ``ChildSpec`` and no id raises ``ValueError`` in the caller.
 
 
 def start_child(supervisor: Ref, spec: ChildSpec) -> ReplyFuture:
