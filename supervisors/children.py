@@ -2,7 +2,7 @@
 
 Each function sends a request and returns its future, which is always answered: ``get()`` it, or await it on an event
 loop. Errors are ``SupervisorError`` with OTP's word as ``code``, or ``pykka.ActorDeadError``, at once, if nobody is
-there. Any thread.
+there. What is no ``ChildSpec`` and no id raises ``ValueError`` in the caller. Any thread.
 """
 
 import attrs
@@ -13,6 +13,7 @@ from supervisors.core.transitions import (
     RestartChild,
     StartChild,
     TerminateChild,
+    child_id,
 )
 from supervisors.current import current_actor
 from supervisors.future import ReplyFuture
@@ -34,7 +35,7 @@ class CountChildren:
 class GetChildSpec:
     """Ask a supervisor for the specification of a child."""
 
-    child: str
+    child: str = attrs.field(validator=child_id)
 
 
 def start_child(supervisor: Ref, spec: ChildSpec) -> ReplyFuture:
