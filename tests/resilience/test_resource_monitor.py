@@ -105,8 +105,9 @@ async def test_thresholds_are_checked_at_this_moment(monitor):
         ResourceThresholdNotFoundError, match=r"no resource threshold 'nope'; known are development, .*, production"
     ):
         await monitor.check_thresholds("nope")
-    with pytest.raises(ResourceThresholdNotFoundError):
-        await monitor.start_monitoring("nope", None)
+    for unknown in ("nope", 5, ["production"]):
+        with pytest.raises(ResourceThresholdNotFoundError):
+            await monitor.start_monitoring(unknown, None)
 
 
 async def test_the_limits_of_the_configuration_hold_in_the_named_thresholds(config):

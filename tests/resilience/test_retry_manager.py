@@ -143,6 +143,28 @@ async def test_cancelling_while_it_waits_ends_it_at_once(manager):
     assert len(operation.calls) == 1
 
 
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Unspeakable(), "Unspeakable: its text cannot be read"),
+        (ExceptionGroup("two", [TimeoutError("the first"), ValueError("the second")]), "TimeoutError: the first"),
+        (ValueError("x " * 1_000_000), "ValueError: x x "),
+    ],
+    ids=["unreadable", "group", "huge"],
+)
+async def test_whatever_a_failure_says_it_is_the_cause(manager, quick, error, words):
+    """Its class may raise in place of its text, it may be several, or a whole page long."""
+    with pytest.raises(MaxRetriesExceededError, match=words) as raised:
+        await manager.execute_with_retry(Operation(*[error] * 3), quick)
+    assert raised.value.__cause__ is error
+    assert len(str(raised.value)) < 1000
+
+
 async def test_retries_do_not_multiply(manager, quick):
     """An operation that has used up its own tries inside of another one is not tried again by that."""
     inner = Operation(*[TimeoutError("timeout")] * 9)
