@@ -13,6 +13,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 _state_of_thread = ctypes.pythonapi.PyThreadState_GetDict
 _state_of_thread.restype = ctypes.c_void_p
@@ -149,6 +150,21 @@ class _Carrier(threading.Thread):
 
 def _is_as_new() -> bool:
     """True if the calling thread holds nothing that a new one would not. Python 3.14 keeps its loop elsewhere."""
+    return _SHOWS_LOCALS and not _kept() and asyncio._get_running_loop() is None
+
+
+def _kept() -> dict[Any, Any]:
     address = _state_of_thread()
-    kept = ctypes.cast(address, ctypes.py_object).value if address else None
-    return not kept and asyncio._get_running_loop() is None
+    return ctypes.cast(address, ctypes.py_object).value if address else {}
+
+
+def _shows_locals() -> bool:
+    before, probe = len(_kept()), threading.local()
+    probe.value = True
+    return len(_kept()) > before
+
+
+_SHOWS_LOCALS = _shows_locals()
+"""False from Python 3.13 on, which keeps the values of ``threading.local`` where nobody can look: no thread is used
+again there.
+"""

@@ -5,6 +5,7 @@ import itertools
 import math
 import random
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,7 +13,6 @@ import pykka
 from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor
-from supervisors.actor_timers import OwnEnvelope
 from supervisors.children import CountChildren, GetChildSpec, WhichChildren
 from supervisors.core import step
 from supervisors.core.state import SupervisorState, child_spec, initial
@@ -77,12 +77,10 @@ class _ChildSignal(Signal):
 
 
 @attrs.frozen
-class _Outcome:
-    """A start that was decided at once. Goes through the mailbox, and not as a signal: a child which always refuses
-    must not starve requests, which wait behind signals.
+class _Decided(Signal):
+    """A start was decided at once. Waits behind messages, unless none are served: a child which always refuses must not
+    starve requests, nor may a supervisor that is suspended wait for itself.
     """
-
-    event: ChildDeclined | ChildRefused
 
 
 @attrs.frozen
@@ -108,6 +106,7 @@ class Supervisor(ThreadActor):
         self._requests: dict[int, ReplyFuture | None] = {}
         self._mails = KeptMails()
         self._numbers = itertools.count(1)
+        self._decided: deque[ChildDeclined | ChildRefused] = deque()
         self._stops = 0
 
     def on_start(self) -> None:
@@ -134,12 +133,12 @@ class Supervisor(ThreadActor):
                 self._feed(TimerFired(token))
             case _StartTimeout(child, attempt):
                 self._start_timed_out(child, attempt)
+            case _Decided():
+                if self._decided:
+                    self._feed(self._decided.popleft())
 
     def on_receive(self, message: Any) -> Any:
         match message:
-            case _Outcome(event):
-                self._feed(event)
-                return None
             case WhichChildren():
                 return self.children()
             case CountChildren():
@@ -259,10 +258,10 @@ class Supervisor(ThreadActor):
         except Killed:  # meant for this supervisor
             raise
         except BaseException as error:  # noqa: BLE001 - the child's problem, answered as a refused start
-            self._decided(ChildRefused(spec.id, attempt, ExitReason.of(ExitKind.START_FAILED, error)))
+            self._decide(ChildRefused(spec.id, attempt, ExitReason.of(ExitKind.START_FAILED, error)))
             return
         if actor is None:
-            self._decided(ChildDeclined(spec.id, attempt))
+            self._decide(ChildDeclined(spec.id, attempt))
             return
         self._actors[spec.id] = (attempt, actor)
         inbox = self.actor_inbox
@@ -275,8 +274,15 @@ class Supervisor(ThreadActor):
                 spec.start_timeout, lambda: inbox.put(Envelope(_StartTimeout(spec.id, attempt)))
             )
 
-    def _decided(self, event: ChildDeclined | ChildRefused) -> None:
-        self.actor_inbox.put_last(OwnEnvelope(_Outcome(event)))
+    def _decide(self, event: ChildDeclined | ChildRefused) -> None:
+        self._decided.append(event)
+        put = self.actor_inbox.put if self.suspended else self.actor_inbox.put_last
+        put(Envelope(_Decided()))
+
+    def suspend(self) -> Any:
+        for _ in self._decided:  # those that wait behind messages, which are not served for a while
+            self.actor_inbox.put(Envelope(_Decided()))
+        return super().suspend()
 
     def _child_news(self, child: str, attempt: int, news: Signal) -> None:
         present, actor = self._actors.get(child, (0, None))

@@ -6,7 +6,7 @@ never read.
 
 from itertools import islice
 from traceback import FrameSummary, StackSummary, TracebackException
-from types import CodeType
+from types import CodeType, TracebackType
 
 _TOLD_MORE_OF = (SyntaxError, NameError, AttributeError, ImportError, BaseExceptionGroup)
 """Errors of which Python tells more than their text."""
@@ -22,7 +22,7 @@ class Trace:
     def __init__(self, error: BaseException) -> None:
         # without its traceback, which this class takes over; causes and the like come with theirs, but seldom
         plain = _plain(error)
-        self._error = _described(type(error), error) if plain is None else (type(error), plain)
+        self._error = _described(type(error), error, error.__traceback__) if plain is None else (type(error), plain)
         stack = []
         traceback = error.__traceback__
         while traceback is not None:
@@ -51,8 +51,12 @@ def _plain(error: BaseException) -> _SaidError | None:
         return None
 
 
-def _described(kind: type[BaseException], error: BaseException) -> TracebackException:
-    return TracebackException(kind, error, None, lookup_lines=False, compact=True)
+def _described(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None = None
+) -> TracebackException:
+    """Python's description. It looks at the traceback for names that may have been meant, and keeps no frame of it."""
+    trace = trace if isinstance(error, _TOLD_MORE_OF) else None
+    return TracebackException(kind, error, trace, lookup_lines=False, compact=True)
 
 
 def _summary(code: CodeType, instruction: int, line: int) -> FrameSummary:

@@ -41,7 +41,7 @@ from scorewise_actors.resilience.errors import (
     AbortPolicyNotFoundError,
     ResilienceException,
 )
-from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience.logs import log, stack_of
 from scorewise_actors.resilience_memory import JOBS_KEPT
 
 Notified = Callable[[dict[str, Any]], Any | Awaitable[Any]]
@@ -287,7 +287,7 @@ class AbortManager(TreeClient):
         try:
             await bounded(self._notify, news, timeout=NOTIFY_TIMEOUT, what="the notification hook")
         except CallbackFailed as failed:
-            log("ERROR", f"job {news['job_id']}: {failed}", job_id=news["job_id"])
+            log("ERROR", f"job {news['job_id']}: {failed}", stack=stack_of(failed), job_id=news["job_id"])
 
     async def _halt(self, job_id: str, reason: str, action: AbortStep) -> None:
         del action

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from scorewise_actors.actors.snapshot_keeper import SnapshotKeeper
@@ -47,7 +47,7 @@ from scorewise_actors.resilience.errors import (
     CheckpointValidationError,
     ResilienceException,
 )
-from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience.logs import log, stack_of
 from supervisors.spec import ChildSpec
 
 if TYPE_CHECKING:
@@ -198,8 +198,8 @@ class CheckpointManager(TreeClient):
     ) -> AsyncIterator[None]:
         """Takes a checkpoint of ``state()`` every ``interval`` seconds while the block runs, and one at its end.
 
-        A periodic one that fails is told in the log and the next one is tried; the last one raises, unless the block
-        itself has failed.
+        A periodic one that fails, or whose ``state`` raises, is told in the log and the next one is tried; the last one
+        raises, unless the block itself has failed.
         """
 
         async def take() -> None:
@@ -208,23 +208,39 @@ class CheckpointManager(TreeClient):
         async def repeat() -> None:
             while True:
                 await asyncio.sleep(self.config.interval)
-                try:
+                with self._told(job_id, "a periodic checkpoint"):
                     await take()
-                except CheckpointCreationError as error:
-                    log("WARNING", f"a periodic checkpoint of job {job_id} was not written: {error}", job_id=job_id)
 
         task = asyncio.create_task(repeat())
+
+        async def end() -> None:  # before the last one is taken, or an older state might come after it
+            task.cancel()
+            await asyncio.wait({task})
+
         try:
             yield
         except BaseException:
-            with contextlib.suppress(CheckpointCreationError):
+            await end()
+            with self._told(job_id, "the last checkpoint"):
                 await take()
             raise
         else:
+            await end()
             await take()
         finally:
             task.cancel()
-            await asyncio.wait({task})
+
+    @contextlib.contextmanager
+    def _told(self, job_id: str, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the state is told by a user's function
+            log(
+                "WARNING",
+                f"{what} of job {job_id} was not written: {error!r}",
+                stack=stack_of(error),
+                job_id=job_id,
+            )
 
     # ------------------------------------------------------------------------------------------------- the store
 

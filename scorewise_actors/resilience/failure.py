@@ -12,7 +12,7 @@ from scorewise_actors.resilience.abort import seconds_of
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import FailureHandlingError, ResilienceException
-from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience.logs import log, stack_of
 
 Handler = Callable[[dict[str, Any], dict[str, Any]], Any | Awaitable[Any]]
 """``handler(failure_event, context)``: the event as it was handed in (a dict), completed with what was found out.
@@ -83,7 +83,12 @@ class FailureHandler(TreeClient):
         await self._call("failures", RecordFailures(job, (event.with_recovery(recovery),)))
         severity = Severity.HIGH if recovery is RecoveryAction.ABORT else event.severity
         self._emit(
-            EventType.FAILURE_HANDLED, job, severity, action=answer["action_taken"], handled_by=answer["handled_by"]
+            EventType.FAILURE_HANDLED,
+            job,
+            severity,
+            stack=event.stack_trace,
+            action=answer["action_taken"],
+            handled_by=answer["handled_by"],
         )
         return answer | {
             "handler_error": error_text,
@@ -120,7 +125,7 @@ class FailureHandler(TreeClient):
             )
             return _read(answer, name), None
         except (CallbackFailed, _Nonsense) as failed:
-            log("ERROR", str(failed), failure_type=name)
+            log("ERROR", str(failed), stack=stack_of(failed), failure_type=name)
             return {}, str(redact(str(failed)))
 
 

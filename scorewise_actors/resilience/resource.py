@@ -35,7 +35,7 @@ from scorewise_actors.resilience.errors import (
     ResourceThresholdExceededError,
     ResourceThresholdNotFoundError,
 )
-from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience.logs import log, stack_of
 from scorewise_actors.resilience_memory import defined
 from scorewise_actors.resources import Sample
 from supervisors.spec import ChildSpec
@@ -212,7 +212,7 @@ class ResourceMonitor(TreeClient):
         try:
             await self._restart_now(reason)
         except ResourceCleanupError as error:
-            log("ERROR", str(error), reason=reason)
+            log("ERROR", str(error), stack=stack_of(error), reason=reason)
 
     # --------------------------------------------------------------------------------------------------- inside
 
@@ -276,7 +276,7 @@ class ResourceMonitor(TreeClient):
             try:
                 await bounded(session.callback, data, timeout=CALLBACK_TIMEOUT, what=what)
             except CallbackFailed as failed:
-                log("ERROR", str(failed), session=session.id)
+                log("ERROR", str(failed), stack=stack_of(failed), session=session.id)
 
 
 def _wants_restart(report: Report, config: ResourceConfiguration) -> bool:

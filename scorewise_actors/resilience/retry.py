@@ -32,6 +32,7 @@ from scorewise_actors.resilience.errors import (
     TreeUnavailableError,
 )
 from scorewise_actors.resilience.facts import asked_pause, failure_of
+from scorewise_actors.resilience.logs import stack_of
 from scorewise_actors.resilience_memory import NamedRetry
 
 _in_later_try: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar(
@@ -252,6 +253,7 @@ class _Retrying:
             error=str(failed.error).partition("\n")[0][:300],
             category=failed.verdict.category.value,
             reason=failed.decision.reason,
+            stack=stack_of(failed.error),
             **data,
         )
 

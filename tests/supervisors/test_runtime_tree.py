@@ -219,6 +219,17 @@ def test_a_cancelled_timer_is_not_called_and_lets_go_of_what_it_holds(timer, jou
     assert journal.entries() == ["due"]
 
 
+@pytest.mark.parametrize("seconds", [1e10, 1e12, 1e300])
+def test_a_timer_of_the_far_future_does_not_end_the_others(timer, journal, seconds):
+    """A ladder may have as many seconds as its user likes; the timers of everybody else are served all the same."""
+    timer.after(seconds, lambda: journal.add("far"))
+    timer.after(0.05, lambda: journal.add("near"))
+    journal.await_entry("near")
+    timer.after(0.05, lambda: journal.add("next"))  # by now it has waited for the far one alone
+    journal.await_entry("next")
+    assert journal.entries() == ["near", "next"]
+
+
 def test_cancelled_timers_do_not_pile_up(timer):
     """Each child that starts or stops sets one for a minute ahead and cancels it a moment later."""
     keep = [timer.after(3600, Journal) for _ in range(10)]
