@@ -21,6 +21,7 @@ from supervisors.events import DeadLetter, Event, Launched, ManyZombies
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.idle_threads import IdleThreads
+from supervisors.incarnation import Incarnation
 from supervisors.ladder import LadderRun
 from supervisors.names import Names
 from supervisors.ref import Ref
@@ -178,7 +179,7 @@ class Runtime:
         except Exception as error:  # noqa: BLE001 - no thread to be had, loop gone: a refused start
             actor._finish(ExitReason.of(ExitKind.START_FAILED, error))
 
-    def registers(self, actor: Actor) -> bool:
+    def registers(self, actor: Incarnation) -> bool:
         """True for the root, the only one that Pykka's registry knows: ``stop_all`` ends the tree through it, in order.
         With all actors in it each end would search a list of all, and supervisors would restart what it stops.
         """
@@ -283,7 +284,7 @@ class Runtime:
         if crossed:
             self.emit(ManyZombies(self.name, count, self.max_zombies))
 
-    def forget_zombie(self, actor: Actor) -> None:
+    def forget_zombie(self, actor: Incarnation) -> None:
         """The abandoned actor's thread has ended."""
         with self.lock:
             self._zombies.pop(actor.incarnation, None)

@@ -299,8 +299,12 @@ class Simulation:
         if attempt.below is not None:
             attempt.below.send(StopRequested(SHUTDOWN))
         else:
-            takes = self._behaviour.get(command.child, Behaviour()).stop_takes
-            self._later(takes, ChildDown(command.child, command.attempt, SHUTDOWN), "-")
+            takes, reason, mark = self._end_of_stop(command.child)
+            self._later(takes, ChildDown(command.child, command.attempt, reason), mark)
+
+    def _end_of_stop(self, child: str) -> tuple[float, ExitReason, str]:
+        """How a worker ends that is told to: after how many seconds, why, and as what in the trace."""
+        return self._behaviour.get(child, Behaviour()).stop_takes, SHUTDOWN, "-"
 
     def _hear(self, child: str, number: int, what: str, reason: ExitReason | None) -> None:
         """News of a supervisor below become news of a child."""

@@ -142,7 +142,7 @@ def test_children_may_come_from_any_iterable():
 def test_the_same_checks_hold_for_children_that_are_added():
     """start_child answers the error that the specification would have raised; nothing is started."""
     runner = CoreRunner(World(), Tree((Kid("a"),)))
-    runner.run()
+    runner.start()
     for spec in (child("b", **SIGNIFICANT),):
         number = runner.request(lambda n, spec=spec: StartChild(n, spec))
         assert "is significant" in str(runner.replies[number].error)

@@ -378,7 +378,7 @@ BUGS = [
     ),
     Bug(
         "what belonged to a crashed actor lives on",
-        "actor",
+        "incarnation",
         right="            elif reason.abnormal:\n                self._release_quietly()",
         wrong="",
         test="test_ladder_resources.py::test_the_process_of_a_dead_actor_has_ended_when_its_watchers_hear",
