@@ -22,9 +22,10 @@ from scorewise_actors.messages.resilience import Ping
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
 from scorewise_actors.resilience.logs import log_event
 from scorewise_actors.resilience_memory import ResilienceMemory
+from supervisors.children import restart_child, start_child
 from supervisors.core.transitions import SupervisorError
 from supervisors.runtime import Runtime
-from supervisors.supervisor import Supervisor, restart_child, start_child
+from supervisors.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from supervisors.spec import ChildSpec
