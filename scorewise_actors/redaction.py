@@ -1,7 +1,8 @@
 """Secrets are taken out of texts and values before they reach a log record, an event or a report.
 
-What counts as secret: cookies, ``Authorization`` and API key headers, bearer and basic credentials, the user part of
-URLs, query parameters and mapping keys that are usually called by a secret's name. Everything else is left as it is.
+What counts as secret: cookies (headers, and what Playwright's ``cookies`` and ``storage_state`` hold),
+``Authorization`` and API key headers, bearer and basic credentials, the user part of URLs, query parameters and mapping
+keys that are usually called by a secret's name. Everything else is left as it is.
 """
 
 import re
@@ -13,16 +14,18 @@ MASK = "***"
 
 _PART = (
     r"(?:password|passwd|passphrase|secret|token|api[_\-]?key|access[_\-]?key|private[_\-]?key"
-    r"|credential|session[_\-]?id|signature)"
+    r"|credential|sess(?:ion)?[_\-]?id|signature)"
 )
 _WHOLE = (
-    r"(?:pwd|auth|authorization|proxy-authorization|cookie|set-cookie|x-api-key|jwt|sid|sig|otp|csrf|xsrf"
-    r"|code_verifier)"
+    r"(?:pwd|auth|authorization|proxy-authorization|cookies?|set-cookie|storage_?state|x-api-key|jwt|sid|sig|otp|csrf"
+    r"|xsrf|code_verifier)"
 )
 # bounded, and begun at the edge of a word only: the time must not grow with the square of a page's text
 _NAME = rf"(?:[\w.\-]{{0,40}}?{_PART}[\w.\-]{{0,40}}|{_WHOLE})"
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
-_HEADER = re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie)(\"?'?\s{0,3}[:=]\s{0,3})[^\r\n]+", re.IGNORECASE)
+_HEADER = re.compile(
+    r"\b((?:proxy-)?authorization|(?:set-)?cookies?|storage_?state)(\"?'?\s{0,3}[:=]\s{0,3})[^\r\n]+", re.IGNORECASE
+)
 _SCHEME = re.compile(r"\b(bearer|basic|digest|token)(\s{1,3})[A-Za-z0-9\-._~+/=]{6,}", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]{0,30}://)[^\s/?#\"'<>]{1,2000}@", re.IGNORECASE)
 _ASSIGNED = re.compile(

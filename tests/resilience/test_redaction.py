@@ -37,6 +37,9 @@ FORMS = [
     "PASSWORD = {}",
     "got bearer {} from them",
     'secret="{} with spaces"',
+    "PHPSESSID={}",
+    "{{'cookies': [{{'name': 'a', 'value': '{}'}}], 'origins': []}}",
+    "storage_state={{'cookies': [{{'name': 'a', 'value': '{}'}}]}}",
 ]
 
 
@@ -52,7 +55,10 @@ def test_secrets_are_taken_out_of_texts_whatever_stands_around_them(form, secret
 
 @settings(max_examples=200, deadline=None)
 @given(
-    secret=SECRET, name=st.sampled_from(["password", "Set-Cookie", "X-API-Key", "accessToken", "user_secret", "otp"])
+    secret=SECRET,
+    name=st.sampled_from(
+        ["password", "Set-Cookie", "X-API-Key", "accessToken", "user_secret", "otp", "cookies", "storage_state"]
+    ),
 )
 def test_secrets_are_taken_out_of_values_by_their_name(secret, name):
     """At any depth; an absent one stays absent."""
@@ -77,6 +83,7 @@ def test_any_text_can_be_redacted_and_twice_is_as_once(text):
         "Timeout 30000ms exceeded.",
         "the author said: nothing",
         "a cookie banner covers the page",
+        "BrowserContext.add_cookies: Cookie should have a url or a domain",
         "Page.goto: strict mode violation: locator('#score') resolved to 2 elements",
         "mail me@shop.example or see https://shop.example/@me",
         "keyboard=qwerty monkey: banana",
