@@ -272,7 +272,7 @@ class CheckpointManager(TreeClient):
         if self._child is None:
             try:
                 self._child = await asyncio.to_thread(self._open)
-            except (CheckpointError, ValueError) as error:
+            except (CheckpointError, ValueError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
                 raise _translated(error, failed) from error
         return self._child
 

@@ -216,6 +216,11 @@ async def test_a_folder_or_key_that_cannot_be_used_is_an_error_on_entering(tmp_p
         ).__aenter__()
     with pytest.raises(CheckpointCreationError, match="use the checkpoint directory"):
         await CheckpointManager(config, key=KEY, connection=PrivateTree()).create_checkpoint("job", {})
+    (tmp_path / "loop").symlink_to("loop")
+    config.storage_path = tmp_path / "loop"
+    for key in (KEY, None):
+        with pytest.raises(CheckpointCreationError, match="loop"):
+            await CheckpointManager(config, key=key, connection=PrivateTree()).create_checkpoint("job", {})
 
 
 async def test_switched_off_it_does_nothing(tmp_path):
