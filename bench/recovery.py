@@ -3,9 +3,9 @@
 The first part is a job in this program over the demo league, of whose pages a tenth is broken for good and a tenth
 fails at first; the browser is killed in its course. A transient failure is over with the first page that is begun after
 a kill, or with the page that failed at first; what never comes counts as not recovered. Then a checkpoint of 1,000
-items is written, and read by another program's worth of managers. Last, the command line is killed with SIGKILL in the
-middle of a job and started again: the time is that until the next result is on disk, Python's start included. ``items``
-are the pages of a job.
+items is written, and loaded through another tree of actors. Last, the command line is killed with SIGKILL in the middle
+of a job and started again: the time is that until the next result is on disk, Python's start included. ``items`` are
+the pages of a job.
 """
 
 import asyncio
