@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from policies.validation import require_integer
 from supervisors.events import Event
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ class EventQueue:
         kinds: Iterable[str] | None = None,
         limit: int = 10_000,
     ) -> None:
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise ValueError(f"EventQueue.limit must be a whole number of events of at least 1, got {limit!r}")
+        require_integer("EventQueue.limit", limit, 1)
         self.dropped = 0
         """Events that the function never saw."""
         self._function = function

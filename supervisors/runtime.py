@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pykka
 from loguru import logger
 
+from policies.validation import require_integer
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
 from supervisors.current import current_actor
@@ -20,6 +21,7 @@ from supervisors.events import DeadLetter, Event, Launched, ManyZombies
 from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.idle_threads import IdleThreads
+from supervisors.incarnation import Incarnation
 from supervisors.ladder import LadderRun
 from supervisors.names import Names
 from supervisors.ref import Ref
@@ -51,8 +53,7 @@ class Runtime:
     def __init__(self, name: str = "system", clock: Clock = SYSTEM_CLOCK, *, max_zombies: int = 8) -> None:
         if not isinstance(name, str) or not name:
             raise ValueError(f"Runtime.name must be a non-empty string, the first part of every path; got {name!r}")
-        if isinstance(max_zombies, bool) or not isinstance(max_zombies, int) or max_zombies < 0:
-            raise ValueError(f"Runtime.max_zombies must be a whole number of at least 0, got {max_zombies!r}")
+        require_integer("Runtime.max_zombies", max_zombies, 0)
         self.name = name
         self.max_zombies = max_zombies
         """More abandoned actors than this, and ``ManyZombies`` is announced."""
@@ -178,7 +179,7 @@ class Runtime:
         except Exception as error:  # noqa: BLE001 - no thread to be had, loop gone: a refused start
             actor._finish(ExitReason.of(ExitKind.START_FAILED, error))
 
-    def registers(self, actor: Actor) -> bool:
+    def registers(self, actor: Incarnation) -> bool:
         """True for the root, the only one that Pykka's registry knows: ``stop_all`` ends the tree through it, in order.
         With all actors in it each end would search a list of all, and supervisors would restart what it stops.
         """
@@ -283,7 +284,7 @@ class Runtime:
         if crossed:
             self.emit(ManyZombies(self.name, count, self.max_zombies))
 
-    def forget_zombie(self, actor: Actor) -> None:
+    def forget_zombie(self, actor: Incarnation) -> None:
         """The abandoned actor's thread has ended."""
         with self.lock:
             self._zombies.pop(actor.incarnation, None)
@@ -296,7 +297,7 @@ class Runtime:
         return len(self._zombies)
 
     def zombies(self) -> dict[str, str]:
-        """Path of each abandoned actor whose thread is still stuck -> its present stack."""
+        """``path#incarnation`` of each abandoned actor whose thread is still stuck -> its present stack."""
         with self.lock:
             zombies = tuple(self._zombies.values())
         return {f"{actor.path}#{actor.incarnation}": actor.stack() for actor in zombies}

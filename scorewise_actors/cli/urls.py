@@ -40,6 +40,8 @@ def _request(text: str) -> Request:
         return Request.from_json(json.loads(text))
     except json.JSONDecodeError as error:
         raise ConfigurationError(f"{text[:80]!r} is no JSON object: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{text[:80]!r} is nested too deeply") from None
     except TypeError as error:
         raise ConfigurationError(f"{text[:80]!r} is no request ({error}); fields are {_FIELDS}") from None
 

@@ -420,12 +420,12 @@ def test_a_trace_shows_what_the_actor_lets_be_seen_and_is_cut(stage, log):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"count": 0}, "Trace.count must be a whole number of messages from 1 to 10000, got 0"),
+        ({"count": 0}, "Trace.count must be a whole number from 1 to 10000, got 0"),
         ({"count": 10_001}, "Trace.count"),
-        ({"seconds": 0}, "Trace.seconds must be a number of seconds from 0.001 to 3600, got 0"),
+        ({"seconds": 0}, "Trace.seconds must be a finite number from 0.001 to 3600, got 0"),
         ({"seconds": float("nan")}, "Trace.seconds"),
         ({"seconds": float("inf")}, "Trace.seconds"),
-        ({"text": 5}, "Trace.text must be a whole number of characters from 10 to 2000, got 5"),
+        ({"text": 5}, "Trace.text must be a whole number from 10 to 2000, got 5"),
         ({"text": True}, "Trace.text"),
     ],
 )
