@@ -15,7 +15,7 @@ import attrs
 
 from policies.backoff import Backoff
 from policies.restart_window import RestartWindow
-from policies.validation import CLOCK_LIMIT, integer, number
+from policies.validation import CLOCK_LIMIT, instance_of, integer, number
 from policies.values import JsonValue
 
 T = TypeVar("T")
@@ -151,13 +151,11 @@ class RestartState(JsonValue):
 class RestartPolicy:
     """How often and how fast a child is restarted before its supervisor gives up."""
 
-    intensity: Intensity = attrs.field(
-        factory=lambda: Intensity(5, 60.0), validator=attrs.validators.instance_of(Intensity)
-    )
+    intensity: Intensity = attrs.field(factory=lambda: Intensity(5, 60.0), validator=instance_of(Intensity))
     """Limit on restarts per time."""
     backoff: Backoff | None = attrs.field(
         factory=lambda: Backoff(base_delay=1.0, max_delay=60.0),
-        validator=attrs.validators.optional(attrs.validators.instance_of(Backoff)),
+        validator=instance_of(Backoff, optional=True),
     )
     """Waits between restarts; None restarts at once, always."""
     stable_after: float = attrs.field(default=120.0, validator=number(0, 10_000_000))

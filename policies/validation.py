@@ -34,6 +34,13 @@ def require_number(name: str, value: object, low: float, high: float) -> None:
         raise ValueError(f"{name} must be a finite number from {low:g} to {high:g}, got {value!r}")
 
 
+def require_integer(name: str, value: object, low: int, high: int | None = None) -> None:
+    """Raise `ValueError` unless `value` is an int (no bool) from `low` to `high`. `name` is how the error calls it."""
+    allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+    if not isinstance(value, int) or not is_number(value, low, math.inf if high is None else high):
+        raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
+
+
 def number(low: float, high: float, *, optional: bool = False) -> Validator:
     """An attrs validator: a finite number from `low` to `high`, or None where `optional`."""
 
@@ -55,6 +62,17 @@ def seconds(*, error: type[ValueError] = ValueError) -> Validator:
                 f"{_field(instance, attribute)} must be a finite number of seconds above 0, "
                 f"at most {LONGEST_WAIT:.0f}, got {value!r}"
             )
+
+    return check
+
+
+def duration(*, endless: bool = False) -> Validator:
+    """An attrs validator: a finite number of seconds of at least 0; where `endless`, also infinity."""
+    word = "a number" if endless else "a finite number"
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not is_number(value, 0, math.inf) or (value == math.inf and not endless):
+            raise ValueError(f"{_field(instance, attribute)} must be {word} of seconds of at least 0, got {value!r}")
 
     return check
 
@@ -125,6 +143,17 @@ def instance_of(kind: type, *, optional: bool = False, error: type[ValueError] =
     def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if not isinstance(value, kind) and not (optional and value is None):
             raise error(f"{_field(instance, attribute)} must be a {kind.__name__}{none}, got {value!r}")
+
+    return check
+
+
+def function(*, optional: bool = False) -> Validator:
+    """An attrs validator: something that can be called, or None where `optional`."""
+    none = " or None" if optional else ""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not callable(value) and not (optional and value is None):
+            raise ValueError(f"{_field(instance, attribute)} must be callable{none}, got {value!r}")
 
     return check
 

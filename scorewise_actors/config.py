@@ -8,6 +8,7 @@ import attrs
 from policies import named, validation
 from policies.abort import AbortPolicy
 from policies.classify import FailureClassifier
+from policies.hosts import HostPolicy
 from policies.retry import RetryPolicy
 from policies.thresholds import ThresholdPolicy
 from scorewise_actors.browser.options import BrowserOptions
@@ -56,6 +57,8 @@ class SystemConfig:
     """Between two samples of memory, CPU and disk."""
     retry: RetryPolicy = attrs.field(factory=RetryPolicy, validator=_a(RetryPolicy))
     abort: AbortPolicy = attrs.field(factory=AbortPolicy, validator=_a(AbortPolicy))
+    hosts: HostPolicy = attrs.field(factory=HostPolicy, validator=_a(HostPolicy))
+    """When a host whose pages do not come is left alone, while the others go on."""
     thresholds: ThresholdPolicy = attrs.field(
         factory=lambda: named.get("thresholds", "production"), validator=_a(ThresholdPolicy)
     )

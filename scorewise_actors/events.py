@@ -77,6 +77,8 @@ class ResilienceEvent(Event):
     """UTC, aware."""
     correlation_id: str | None = attrs.field(factory=correlation_id)
     """The id in force where it happened; see ``correlation``."""
+    stack: str | None = attrs.field(default=None, repr=False, eq=False)
+    """Formatted traceback of the failure that is told of, for the log; there only if the log asks for it."""
 
     def __str__(self) -> str:
         of_job = f" of job {self.job_id}" if self.job_id is not None else ""

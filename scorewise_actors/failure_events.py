@@ -63,10 +63,16 @@ def _time(value: Any) -> dt.datetime:
             value = dt.datetime.fromtimestamp(value, dt.UTC)
         if isinstance(value, dt.datetime):
             aware = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
-            return aware.astimezone(dt.UTC)
+            return _possible(aware.astimezone(dt.UTC))
     except (ValueError, OverflowError, OSError):
         return utc_now()
     return utc_now()
+
+
+def _possible(time: dt.datetime) -> dt.datetime:
+    """A time that can be counted by its minute; the last hours of the year 9999 cannot."""
+    dt.datetime.fromtimestamp(time.timestamp(), dt.UTC)
+    return time
 
 
 @attrs.frozen

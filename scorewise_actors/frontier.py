@@ -17,19 +17,20 @@ import attrs
 
 from policies.classify import FailureClassifier
 from policies.failures import Failure, Stream
+from policies.hosts import HostPolicy
 from policies.retry import RetryAction, RetryBudget, RetryPolicy, RetryState, retry_after_of
 from policies.rules import Verdict as Classified
 from scorewise_actors import ledger
 from scorewise_actors.checkpoints.ops import Op
+from scorewise_actors.host_parking import LONGEST_PAUSE, HostNews, HostParking
 from scorewise_actors.job import DeadLetter, Progress, Request
 from scorewise_actors.ledger import Tries
 from scorewise_actors.messages.jobs import Commit, Failed, Lease, Outcome, OutcomeSeen, Returned, Scraped
 from scorewise_actors.page_url import place_of
+from scorewise_actors.redaction import redact_text
 
 LEASE_SECONDS = 30.0
 """How long a lease is good for without being renewed."""
-LONGEST_PAUSE = 3600.0
-"""Seconds that a host is left alone at most, whatever its Retry-After says; then it is asked again."""
 POISON_CRASHES = 3
 """Crashes of an item's own page, or of its scraper, after which it is a dead letter."""
 POISON_SHARED = 6
@@ -45,6 +46,8 @@ class Swapped:
     """To be made durable, in this order."""
     seen: tuple[OutcomeSeen, ...] = ()
     """For the judge."""
+    hosts: tuple[HostNews, ...] = ()
+    """For the log."""
 
 
 class Frontier(Protocol):
@@ -77,7 +80,7 @@ class Frontier(Protocol):
         ...
 
     def next_due(self) -> float | None:
-        """When a delayed item becomes ready, monotonic seconds."""
+        """When a delayed item, or one of a host that is left alone, becomes ready: monotonic seconds."""
         ...
 
     def idle(self) -> bool:
@@ -102,10 +105,12 @@ class MemoryFrontier:
         *,
         retry: RetryPolicy,
         classifier: FailureClassifier,
+        hosts: HostPolicy,
         rng: random.Random,
         epoch: float,
+        now: float,
     ) -> None:
-        """``state`` is the journal's; ``epoch`` is now in epoch seconds minus now in monotonic seconds."""
+        """``state`` is the journal's; ``epoch`` is now in epoch seconds minus ``now`` in monotonic seconds."""
         self._retry = retry
         self._classifier = classifier
         self._rng = rng
@@ -122,7 +127,9 @@ class MemoryFrontier:
         self._fresh: deque[int] = deque(item for item in fresh if item not in self._tries)
         self._again: deque[int] = deque(item for item in fresh if item in self._tries)
         self._delayed: list[tuple[float, int]] = []
-        self._parked: dict[str, float] = {}
+        self._hosts = HostParking(hosts, rng=rng, epoch=epoch, now=now, kept=state.get("hosts", {}))
+        for item in fresh:
+            self._hosts.enqueued(self._place(item))
         self._leases: dict[int, tuple[Lease, str]] = {}
         self._renewed: dict[str, float] = {}
         """When each holder was last heard of, monotonic seconds."""
@@ -146,6 +153,8 @@ class MemoryFrontier:
             return 0, None
         first = len(self._requests)
         self._requests += new
+        for request in new:
+            self._hosts.enqueued(place_of(request.url))
         self._fresh.extend(range(first, len(self._requests)))
         return len(new), Commit((ledger.enqueued(new),))
 
@@ -160,14 +169,16 @@ class MemoryFrontier:
             del self._leases[outcome.item]
             match outcome:
                 case Scraped(item, _, results, found):
-                    commits.append(self._finish(item, results, found))
+                    commits.append(self._finish(item, results, found, now))
                     seen.append(OutcomeSeen(False, Stream.INFRA))
                 case Failed(item, _, failure):
                     self._fail(item, failure, now, commits, seen)
                 case Returned(item, _, why, alone):
-                    self._give_back(item, why, alone, commits, seen)
-        leases = tuple(self._lease(holder, now) for _ in range(want) if self._ready(now))
-        return Swapped(leases, tuple(commits), tuple(seen))
+                    self._give_back(item, why, alone, now, commits, seen)
+        leases: list[Lease] = []
+        while len(leases) < want and (ready := self._next(now)) is not None:
+            leases.append(self._lease(ready, holder, now))
+        return Swapped(tuple(leases), tuple(commits), tuple(seen), self._hosts.news())
 
     def release(self, holder: str, why: str, failure: Failure | None, alone: bool | None, now: float) -> Swapped:
         commits: list[Commit] = []
@@ -178,8 +189,8 @@ class MemoryFrontier:
             if failure is not None:
                 self._fail(item, failure, now, commits, seen)
             else:
-                self._give_back(item, why, alone, commits, seen)
-        return Swapped((), tuple(commits), tuple(seen))
+                self._give_back(item, why, alone, now, commits, seen)
+        return Swapped((), tuple(commits), tuple(seen), self._hosts.news())
 
     def renew(self, holder: str, now: float) -> None:
         if holder in self._renewed:
@@ -198,10 +209,13 @@ class MemoryFrontier:
                 self._dead += 1
 
     def next_due(self) -> float | None:
-        return self._delayed[0][0] if self._delayed else None
+        delayed = self._delayed[0][0] if self._delayed else None
+        held = self._hosts.next_due(self._busy()) if self._hosts.waiting() else None
+        return min((due for due in (delayed, held) if due is not None), default=None)
 
     def idle(self) -> bool:
-        return not (self._fresh or self._again or self._delayed or self._leases or self._committing)
+        waiting = self._fresh or self._again or self._delayed or self._hosts.waiting()
+        return not (waiting or self._leases or self._committing)
 
     def leased(self) -> int:
         return len(self._leases) + len(self._committing)
@@ -213,7 +227,7 @@ class MemoryFrontier:
             dead=self._dead,
             in_flight=len(self._leases),
             waiting=len(self._fresh) + len(self._again),
-            delayed=len(self._delayed),
+            delayed=len(self._delayed) + self._hosts.waiting(),
             retries=self._retries,
             failures=dict(self._failures),
             resumed=self._resumed,
@@ -221,25 +235,31 @@ class MemoryFrontier:
 
     # ------------------------------------------------------------------------------------------------- handing out
 
-    def _ready(self, now: float) -> bool:
+    def _next(self, now: float) -> int | None:
+        """The item to begin now, out of its queue."""
         while self._delayed and self._delayed[0][0] <= now:
             self._again.append(heapq.heappop(self._delayed)[1])
-        for queue in (self._again, self._fresh):
+        hosts = self._hosts
+        busy = frozenset() if hosts.calm else self._busy()
+        item = hosts.due(now, busy)
+        if item is not None:
+            return item
+        for queue in (self._again, self._fresh):  # an item is finished before the next one is begun
             while queue:
-                parked_until = self._parked_until(queue[0])
-                if parked_until <= now:
-                    return True
-                heapq.heappush(self._delayed, (parked_until, queue.popleft()))
-        return False
+                item = queue.popleft()
+                if hosts.calm or hosts.admits(self._place(item), now, busy):
+                    return item
+                hosts.hold(self._place(item), item)
+        return hosts.probe(now, busy)
 
-    def _parked_until(self, item: int) -> float:
-        if not self._parked:
-            return 0.0
-        return self._parked.get(place_of(self._requests[item].url), 0.0)
+    def _busy(self) -> frozenset[str]:
+        """The hosts with an item under way."""
+        return frozenset(place_of(lease.request.url) for lease, _ in self._leases.values())
 
-    def _lease(self, holder: str, now: float) -> Lease:
-        # tries due again go first: an item is finished before the next one is begun
-        item = self._again.popleft() if self._again else self._fresh.popleft()
+    def _place(self, item: int) -> str:
+        return place_of(self._requests[item].url)
+
+    def _lease(self, item: int, holder: str, now: float) -> Lease:
         tries = self._tries.get(item, Tries())
         if tries.attempts == 0:
             self._budget = self._budget.deposit()
@@ -250,12 +270,13 @@ class MemoryFrontier:
 
     # --------------------------------------------------------------------------------------------------- outcomes
 
-    def _finish(self, item: int, results: Iterable[str], found: Iterable[Request]) -> Commit:
+    def _finish(self, item: int, results: Iterable[str], found: Iterable[Request], now: float) -> Commit:
         tries = self._tries.pop(item, Tries())
         ops: list[Op] = [ledger.done(item, tries.attempts + 1, results)]
         _, added = self.add(found)
         if added is not None:
             ops += added.ops
+        ops += self._hosts.outcome(self._place(item), False, Stream.INFRA, now)
         return self._close(item, ledger.DONE, ops)
 
     def _close(self, item: int, status: str, ops: list[Op]) -> Commit:
@@ -264,6 +285,7 @@ class MemoryFrontier:
             ops.append(ledger.forget_tries(item))
         self._refused.discard(item)
         self._between.pop(item, None)
+        self._hosts.closed(self._place(item))
         self._committing[item] = status
         return Commit(tuple(ops), (item,))
 
@@ -285,28 +307,35 @@ class MemoryFrontier:
         )
         if decision.action is RetryAction.GIVE_UP:
             letter = self._letter(item, tries.attempts, failure, classified, decision.reason)
-            commits.append(self._bury(item, letter))
-            seen.append(OutcomeSeen(True, classified.stream, self._located(item, failure), classified))
+            final = OutcomeSeen(True, classified.stream, self._located(item, failure), classified)
+            commits.append(self._bury(item, letter, final.stream, now))
+            seen.append(final)
             return
+        host = self._place(item)
+        stands_for_the_outcome = self._hosts.probed(host)
         if decision.action is RetryAction.DEFER:
             self._tries[item] = before
             if decision.reason == "retry_after":
                 pause = min(decision.delay, LONGEST_PAUSE)
                 decision = attrs.evolve(decision, delay=pause)
-                self._parked[place_of(self._requests[item].url)] = now + pause
+                commits.append(Commit(self._hosts.asked(host, pause, now)))
+                stands_for_the_outcome = False
             elif item not in self._refused:
                 # the retry budget is used up: this try has to stand for the outcome, or an outage would stay unseen
                 self._refused.add(item)
+                stands_for_the_outcome = True
                 seen.append(OutcomeSeen(True, classified.stream, self._located(item, failure), classified))
         else:
             self._budget = self._budget.withdraw()[1]
             self._retries += 1
             self._between[item] = between.after(decision)
             commits.append(self._remember(item))
+        if stands_for_the_outcome and (ops := self._hosts.outcome(host, True, classified.stream, now)):
+            commits.append(Commit(ops))
         heapq.heappush(self._delayed, (now + decision.delay, item))
 
-    def _give_back(
-        self, item: int, why: str, alone: bool | None, commits: list[Commit], seen: list[OutcomeSeen]
+    def _give_back(  # noqa: PLR0917 - private, and called in two places
+        self, item: int, why: str, alone: bool | None, now: float, commits: list[Commit], seen: list[OutcomeSeen]
     ) -> None:
         if alone is None:
             self._again.append(item)
@@ -323,20 +352,21 @@ class MemoryFrontier:
             commits.append(self._remember(item))
             return
         crashes = tries.crashes + tries.shared
-        message = f"given up after {crashes} crashes while it was being scraped, the last: {why}"
+        message = redact_text(f"given up after {crashes} crashes while it was being scraped, the last: {why}")
         request = self._requests[item]
         letter = DeadLetter(
             request.url, request.unique_key, tries.attempts, "PoisonItem", "browser", message, "poison limit"
         )
-        commits.append(self._bury(item, letter))
+        commits.append(self._bury(item, letter, Stream.INFRA, now))
         seen.append(OutcomeSeen(True, Stream.INFRA, Failure("PoisonItem", message, url=request.url, page_crashed=True)))
 
     def _located(self, item: int, failure: Failure) -> Failure:
         return attrs.evolve(failure, url=failure.url or self._requests[item].url)
 
-    def _bury(self, item: int, letter: DeadLetter) -> Commit:
+    def _bury(self, item: int, letter: DeadLetter, stream: Stream, now: float) -> Commit:
         self._tries.pop(item, None)
-        return self._close(item, ledger.DEAD, [ledger.dead(item, letter)])
+        ops = [ledger.dead(item, letter), *self._hosts.outcome(self._place(item), True, stream, now)]
+        return self._close(item, ledger.DEAD, ops)
 
     def _remember(self, item: int) -> Commit:
         self._recorded.add(item)
@@ -355,6 +385,6 @@ class MemoryFrontier:
             attempts=attempts,
             error_type=failure.type,
             category=classified.category.value,
-            message=lines[0][:300],
+            message=redact_text(lines[0])[:300],
             rule=f"{classified.rule_id}: {reason}",
         )

@@ -24,13 +24,13 @@ from scorewise_actors.messages.jobs import AddRequests, CloseInput, Drain
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.roles import role_of
 from scorewise_actors.tree import drivers_spec, job_spec
+from supervisors.children import start_child, terminate_child
 from supervisors.core.transitions import SupervisorError
 from supervisors.events import Event, Restarting
 from supervisors.future import ReplyFuture
 from supervisors.runtime import Runtime
 from supervisors.signals import Down, Signal
 from supervisors.spec import ChildSpec
-from supervisors.supervisor import start_child, terminate_child
 
 _START_TIMEOUT = 300.0
 _STARTS = 3

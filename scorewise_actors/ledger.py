@@ -6,6 +6,8 @@ The journal's state is a dict of
 ``outcomes``  list of ``[item, "done", attempts, [encoded results]]`` and ``[item, "dead", attempts, {dead letter}]``
 ``tries``     dict item -> ``[tries, page crashes, crashes shared with others]`` of items without an outcome
 ``policies``  dict name -> state of a policy, for example ``abort``
+``hosts``     dict host -> ``{"state": HostState, "asked": epoch seconds or None}`` of hosts in trouble, with times in
+              epoch seconds; ``asked`` is until when the host asked to be left alone
 ``runs``      list of ``{"began": epoch seconds}``, completed by ``ended``, ``outcome``, ``rule`` and ``reason``
 
 An item's results, its done mark and the requests it found travel in one record, so that after any crash an item is
@@ -45,6 +47,8 @@ def opening(state: Mapping[str, Any], began: float) -> tuple[Op, ...]:
     if not state:
         ops += [Set((name,), []) for name in ("requests", "outcomes", "runs")]
         ops += [Set((name,), {}) for name in ("tries", "policies")]
+    if "hosts" not in state:
+        ops.append(Set(("hosts",), {}))
     return (*ops, Extend(("runs",), [{"began": began}]))
 
 
@@ -82,6 +86,16 @@ def forget_tries(item: int) -> Op:
 def policy_state(name: str, state: Mapping[str, Any]) -> Op:
     """Keep a policy's state."""
     return Update(("policies",), {name: dict(state)})
+
+
+def host(name: str, state: Mapping[str, Any], asked: float | None) -> Op:
+    """Keep what is remembered of a host."""
+    return Update(("hosts",), {name: {"state": dict(state), "asked": asked}})
+
+
+def forget_host(name: str) -> Op:
+    """The host is in no trouble any more."""
+    return Delete(("hosts", name))
 
 
 # ---------------------------------------------------------------------------------------------------- reading

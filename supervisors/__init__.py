@@ -26,6 +26,16 @@ from supervisors.actor import NO_REPLY, Actor
 from supervisors.actor_timers import ActorTimer
 from supervisors.ask_cycles import AskCycleError
 from supervisors.async_actor import AsyncActor
+from supervisors.children import (
+    count_children,
+    delete_child,
+    get_child_spec,
+    reset_restarts,
+    restart_child,
+    start_child,
+    terminate_child,
+    which_children,
+)
 from supervisors.core.transitions import ChildInfo, SupervisorError
 from supervisors.current import current_actor
 from supervisors.event_queue import EventQueue
@@ -57,17 +67,7 @@ from supervisors.spec import (
     SupervisorSpec,
     check_child_specs,
 )
-from supervisors.supervisor import (
-    Supervisor,
-    count_children,
-    delete_child,
-    get_child_spec,
-    reset_restarts,
-    restart_child,
-    start_child,
-    terminate_child,
-    which_children,
-)
+from supervisors.supervisor import Supervisor
 from supervisors.system_messages import (
     Statistics,
     get_state,

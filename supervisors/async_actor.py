@@ -7,10 +7,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
+from supervisors.actor import NO_REPLY, Actor, WaitCell
 from supervisors.current import current
 from supervisors.exits import SHUTDOWN, ExitReason
 from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
+from supervisors.incarnation import offer
 from supervisors.loop_thread import LoopThread
 from supervisors.mailboxes.bounded import BoundedLoopMailbox
 from supervisors.mailboxes.mailbox import LoopMailbox

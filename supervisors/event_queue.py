@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from policies.validation import require_integer
 from supervisors.events import Event
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ class EventQueue:
         kinds: Iterable[str] | None = None,
         limit: int = 10_000,
     ) -> None:
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise ValueError(f"EventQueue.limit must be a whole number of events of at least 1, got {limit!r}")
+        require_integer("EventQueue.limit", limit, 1)
         self.dropped = 0
         """Events that the function never saw."""
         self._function = function
@@ -39,8 +39,12 @@ class EventQueue:
         self._condition = threading.Condition(threading.RLock())  # reentrant: a signal handler may tell a dead actor
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"{runtime.name} event queue", daemon=True)
-        self._thread.start()
-        self._unsubscribe = runtime.subscribe(self._put, kinds)
+        self._unsubscribe = runtime.subscribe(self._put, kinds)  # first: it refuses kinds that are none
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._unsubscribe()
+            raise
 
     def __len__(self) -> int:
         """How many events wait."""

@@ -2,8 +2,8 @@
 
 The thread in which an actor has ended carries the next one, which is in most cases its successor. What makes a restart
 worth anything is that nothing is left of what failed, so a thread is used again only if it is as good as new: no
-``threading.local`` has a value in it, no event loop runs in it, no trace or profile function was set, and whoever ran
-in it says that it may be. All others end, as they would without this.
+``threading.local`` has a value in it, no event loop runs in it, no trace or profile function and no attribute of the
+thread was set, and whoever ran in it says that it may be. All others end, as they would without this.
 """
 
 import _thread
@@ -13,6 +13,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 _state_of_thread = ctypes.pythonapi.PyThreadState_GetDict
 _state_of_thread.restype = ctypes.c_void_p
@@ -126,11 +127,11 @@ class _Carrier(threading.Thread):
         self._gate.release()
 
     def run(self) -> None:
-        hooks = _hooks()
+        before = self._marks()
         while (stint := self._next) is not None:
             self.name = stint.name
             again = stint.run()
-            if not (again and _is_as_new() and _hooks() == hooks):
+            if not (again and _is_as_new() and self._marks() == before):
                 return
             self.name = self._home.name
             if not self._home.wait_in(self):
@@ -142,13 +143,28 @@ class _Carrier(threading.Thread):
                     if self._home.closed:  # whoever took it out was killed before the word was given
                         return
 
-
-def _hooks() -> tuple[object, object]:
-    return sys.gettrace(), sys.getprofile()
+    def _marks(self) -> tuple[object, ...]:
+        """What an actor may have set in this thread, and on this object."""
+        return sys.gettrace(), sys.getprofile(), tuple(vars(self))
 
 
 def _is_as_new() -> bool:
     """True if the calling thread holds nothing that a new one would not. Python 3.14 keeps its loop elsewhere."""
+    return _SHOWS_LOCALS and not _kept() and asyncio._get_running_loop() is None
+
+
+def _kept() -> dict[Any, Any]:
     address = _state_of_thread()
-    kept = ctypes.cast(address, ctypes.py_object).value if address else None
-    return not kept and asyncio._get_running_loop() is None
+    return ctypes.cast(address, ctypes.py_object).value if address else {}
+
+
+def _shows_locals() -> bool:
+    before, probe = len(_kept()), threading.local()
+    probe.value = True
+    return len(_kept()) > before
+
+
+_SHOWS_LOCALS = _shows_locals()
+"""False from Python 3.13 on, which keeps the values of ``threading.local`` where nobody can look: no thread is used
+again there.
+"""

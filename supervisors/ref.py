@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from pykka._envelope import Envelope
 
-from supervisors.actor import Actor, Watcher, offer
+from supervisors.actor import Actor
 from supervisors.ask_cycles import check_wait
 from supervisors.current import current
 from supervisors.errand import Errand
 from supervisors.events import DeadLetter
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.future import ASK_TIMEOUT, ReplyFuture
+from supervisors.incarnation import Watcher, offer
 from supervisors.mailboxes.mailbox import is_stop_request
 from supervisors.proxy import ActorProxy
 from supervisors.refusals import MailboxFullError, NotHandledError

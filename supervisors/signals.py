@@ -15,11 +15,16 @@ class Signal:
     """Base of everything that overtakes user messages."""
 
 
+def _reason(_instance: object, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, ExitReason):
+        raise ValueError(f"the reason to stop must be an ExitReason, got {value!r}")  # noqa: TRY004 - one error class for every bad field
+
+
 @attrs.frozen
 class Stop(Signal):
     """End after the message in hand, without serving the rest of the mailbox."""
 
-    reason: ExitReason = SHUTDOWN
+    reason: ExitReason = attrs.field(default=SHUTDOWN, validator=_reason)
 
 
 @attrs.frozen

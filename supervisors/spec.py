@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from policies import validation
 from policies.restart import RestartPolicy, RestartType, Strategy
 from supervisors.hooks import ChildHooks
 from supervisors.mailboxes.policy import MailboxPolicy
@@ -40,30 +41,6 @@ class GiveUp(enum.Enum):
     """Leave the children down for ``pause`` seconds, then start them again with a cleared window."""
 
 
-def _seconds(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
-        raise ValueError(
-            f"{type(instance).__name__}.{attribute.name} must be a number of seconds of at least 0, got {value!r}"
-        )
-
-
-def _finite_seconds(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    _seconds(instance, attribute, value)
-    if math.isinf(value):
-        raise ValueError(
-            f"{type(instance).__name__}.{attribute.name} must be a finite number of seconds, got {value!r}"
-        )
-
-
-def _member(kind: type[enum.Enum]) -> Callable[[object, "attrs.Attribute[Any]", Any], None]:
-    def check(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if not isinstance(value, kind):
-            choices = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
-            raise ValueError(f"{type(instance).__name__}.{attribute.name} must be one of {choices}, got {value!r}")  # noqa: TRY004 - one error class for every bad field
-
-    return check
-
-
 @attrs.frozen
 class Ladder:
     """How long each rung of the kill ladder may take, in seconds. It always ends, at the latest with abandonment.
@@ -73,10 +50,10 @@ class Ladder:
     -> abandon (declared dead, fenced).
     """
 
-    stop: float = attrs.field(default=5.0, validator=_seconds)
-    cancel: float = attrs.field(default=2.0, validator=_seconds)
-    release: float = attrs.field(default=2.0, validator=_seconds)
-    exception: float = attrs.field(default=1.0, validator=_seconds)
+    stop: float = attrs.field(default=5.0, validator=validation.duration(endless=True))
+    cancel: float = attrs.field(default=2.0, validator=validation.duration(endless=True))
+    release: float = attrs.field(default=2.0, validator=validation.duration(endless=True))
+    exception: float = attrs.field(default=1.0, validator=validation.duration(endless=True))
 
     @classmethod
     def brutal(cls) -> "Ladder":
@@ -110,18 +87,16 @@ class ChildSpec:
     id: str = attrs.field()
     start: "Callable[[], Actor | None]" = attrs.field()
     """Makes the actor object, not yet running, in the supervisor's thread. None declines the start (OTP ``ignore``)."""
-    restart: RestartType = attrs.field(default=RestartType.PERMANENT, validator=_member(RestartType))
-    ladder: Ladder | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(Ladder))
-    )
+    restart: RestartType = attrs.field(default=RestartType.PERMANENT, validator=validation.member(RestartType))
+    ladder: Ladder | None = attrs.field(default=None, validator=validation.instance_of(Ladder, optional=True))
     """None: the default ladder for a worker; unlimited patience with a supervisor."""
-    kind: ChildKind = attrs.field(default=ChildKind.WORKER, validator=_member(ChildKind))
-    significant: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    kind: ChildKind = attrs.field(default=ChildKind.WORKER, validator=validation.member(ChildKind))
+    significant: bool = attrs.field(default=False, validator=validation.instance_of(bool))
     mailbox: MailboxPolicy | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(MailboxPolicy))
+        default=None, validator=validation.instance_of(MailboxPolicy, optional=True)
     )
     """Bound, measures, and whether messages outlive an incarnation. None: a mailbox without bounds, not kept."""
-    start_timeout: float = attrs.field(validator=_seconds)
+    start_timeout: float = attrs.field(validator=validation.duration(endless=True))
     """Seconds until a child that is not ready counts as refused. Default: 60; infinite for a supervisor, whose own
     children have theirs.
     """
@@ -130,7 +105,7 @@ class ChildSpec:
     def _start_timeout(self) -> float:
         return math.inf if self.kind is ChildKind.SUPERVISOR else 60.0
 
-    hooks: ChildHooks = attrs.field(factory=ChildHooks, validator=attrs.validators.instance_of(ChildHooks))
+    hooks: ChildHooks = attrs.field(factory=ChildHooks, validator=validation.instance_of(ChildHooks))
     """What to call in its life."""
 
     @id.validator
@@ -158,6 +133,8 @@ class ChildSpec:
 
 
 def _as_tuple(specs: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
+    if not isinstance(specs, Iterable):
+        raise ValueError(f"SupervisorSpec.children must be an iterable of ChildSpec values, got {specs!r}")  # noqa: TRY004
     return tuple(specs)
 
 
@@ -166,36 +143,28 @@ class SupervisorSpec:
     """A supervisor: strategy, restart limit and first children, in start order."""
 
     children: tuple[ChildSpec, ...] = attrs.field(default=(), converter=_as_tuple)
-    strategy: Strategy = attrs.field(default=Strategy.ONE_FOR_ONE, validator=_member(Strategy))
-    restarts: RestartPolicy = attrs.field(factory=RestartPolicy, validator=attrs.validators.instance_of(RestartPolicy))
+    strategy: Strategy = attrs.field(default=Strategy.ONE_FOR_ONE, validator=validation.member(Strategy))
+    restarts: RestartPolicy = attrs.field(factory=RestartPolicy, validator=validation.instance_of(RestartPolicy))
     """Limit and delay of restarts. The window is the supervisor's; backoff and streak are each child's."""
-    auto_shutdown: AutoShutdown = attrs.field(default=AutoShutdown.NEVER, validator=_member(AutoShutdown))
-    on_give_up: GiveUp = attrs.field(default=GiveUp.END, validator=_member(GiveUp))
-    pause: float = attrs.field(default=60.0, validator=_finite_seconds)
+    auto_shutdown: AutoShutdown = attrs.field(default=AutoShutdown.NEVER, validator=validation.member(AutoShutdown))
+    on_give_up: GiveUp = attrs.field(default=GiveUp.END, validator=validation.member(GiveUp))
+    pause: float = attrs.field(default=60.0, validator=validation.duration())
     """Seconds that ``GiveUp.PAUSE`` leaves the children down."""
     give_up_hook: "Callable[[GaveUp], object] | None" = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.is_callable())
+        default=None, validator=validation.function(optional=True)
     )
     """Called each time the restart limit is reached, once: with the child, its last reason and the restart times. In
     the supervisor's thread; must be quick. One that raises is logged and changes nothing.
     """
-    parallel_stop: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    parallel_stop: bool = attrs.field(default=False, validator=validation.instance_of(bool))
     """Stop children all at once, within the longest of their ladders, instead of one after another in reverse start
     order. For children that do not need each other. Pools always do.
     """
-    pool: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    pool: bool = attrs.field(default=False, validator=validation.instance_of(bool))
     """A dynamic pool: children come and go, stop in parallel, and are forgotten once terminated."""
-    max_children: int | None = attrs.field(default=None)
-
-    @max_children.validator
-    def _check_max_children(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"SupervisorSpec.max_children must be a whole number of at least 1 or None, got {value!r}")
+    max_children: int | None = attrs.field(default=None, validator=validation.integer(1, optional=True))
 
     def __attrs_post_init__(self) -> None:
-        for child in self.children:
-            if not isinstance(child, ChildSpec):
-                raise ValueError(f"SupervisorSpec.children must be ChildSpec values, got {child!r}")  # noqa: TRY004
         if self.pool and self.strategy is not Strategy.ONE_FOR_ONE:
             raise ValueError(f"a pool is one_for_one, got strategy {self.strategy.name}")
         if self.pool and self.auto_shutdown is not AutoShutdown.NEVER:
@@ -211,9 +180,15 @@ class SupervisorSpec:
 
 
 def check_child_specs(specs: Iterable[ChildSpec], auto_shutdown: AutoShutdown = AutoShutdown.NEVER) -> None:
-    """Raise ``ValueError`` for a duplicate id or for a combination that OTP calls ``bad_combination``."""
+    """Raise ``ValueError`` for what is no ``ChildSpec``, for a duplicate id, or for a combination that OTP calls
+    ``bad_combination``.
+    """
+    if not isinstance(auto_shutdown, AutoShutdown):
+        raise ValueError(f"auto_shutdown must be one of {', '.join(map(str, AutoShutdown))}, got {auto_shutdown!r}")  # noqa: TRY004
     seen: set[str] = set()
-    for spec in specs:
+    for spec in _as_tuple(specs):
+        if not isinstance(spec, ChildSpec):
+            raise ValueError(f"SupervisorSpec.children must be ChildSpec values, got {spec!r}")  # noqa: TRY004
         if spec.id in seen:
             raise ValueError(f"duplicate child id {spec.id!r}: ids are unique within a supervisor")
         seen.add(spec.id)

@@ -5,6 +5,7 @@ import itertools
 import math
 import random
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,7 +13,7 @@ import pykka
 from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor
-from supervisors.actor_timers import OwnEnvelope
+from supervisors.children import CountChildren, GetChildSpec, WhichChildren
 from supervisors.core import step
 from supervisors.core.state import SupervisorState, child_spec, initial
 from supervisors.core.state import count_children as count
@@ -44,14 +45,12 @@ from supervisors.core.transitions import (
     TerminateChild,
     TimerFired,
 )
-from supervisors.current import current_actor
 from supervisors.events import Ended, Event, GaveUp, Restarted, Restarting, Started
 from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.hooks import ChildHooks, run_hook
 from supervisors.mailboxes.kept import KeptMails
 from supervisors.mailboxes.mailbox import is_stop_request
-from supervisors.ref import Ref
 from supervisors.signals import Down, Kill, Ready, Signal, Stop, Timeout
 from supervisors.spec import SUPERVISOR_LADDER, ChildSpec, SupervisorSpec
 from supervisors.thread_actor import ThreadActor
@@ -78,35 +77,16 @@ class _ChildSignal(Signal):
 
 
 @attrs.frozen
-class _Outcome:
-    """A start that was decided at once. Goes through the mailbox, and not as a signal: a child which always refuses
-    must not starve requests, which wait behind signals.
+class _Decided(Signal):
+    """A start was decided at once. Waits behind messages, unless none are served: a child which always refuses must not
+    starve requests, nor may a supervisor that is suspended wait for itself.
     """
-
-    event: ChildDeclined | ChildRefused
 
 
 @attrs.frozen
 class _StartTimeout(Signal):
     child: str
     attempt: int
-
-
-@attrs.frozen
-class WhichChildren:
-    """Ask a supervisor for its children: answers a tuple of ``ChildInfo`` in start order."""
-
-
-@attrs.frozen
-class CountChildren:
-    """Ask a supervisor how many children it has."""
-
-
-@attrs.frozen
-class GetChildSpec:
-    """Ask a supervisor for the specification of a child."""
-
-    child: str
 
 
 class Supervisor(ThreadActor):
@@ -117,6 +97,8 @@ class Supervisor(ThreadActor):
     link_ladder = SUPERVISOR_LADDER
 
     def __init__(self, spec: SupervisorSpec) -> None:
+        if not isinstance(spec, SupervisorSpec):
+            raise ValueError(f"Supervisor takes a SupervisorSpec, got {spec!r}")  # noqa: TRY004 - one error class for every bad field
         super().__init__()
         self.spec = spec
         self._state = initial(spec, self.path)
@@ -126,6 +108,7 @@ class Supervisor(ThreadActor):
         self._requests: dict[int, ReplyFuture | None] = {}
         self._mails = KeptMails()
         self._numbers = itertools.count(1)
+        self._decided: deque[ChildDeclined | ChildRefused] = deque()
         self._stops = 0
 
     def on_start(self) -> None:
@@ -152,12 +135,12 @@ class Supervisor(ThreadActor):
                 self._feed(TimerFired(token))
             case _StartTimeout(child, attempt):
                 self._start_timed_out(child, attempt)
+            case _Decided():
+                if self._decided:
+                    self._feed(self._decided.popleft())
 
     def on_receive(self, message: Any) -> Any:
         match message:
-            case _Outcome(event):
-                self._feed(event)
-                return None
             case WhichChildren():
                 return self.children()
             case CountChildren():
@@ -277,10 +260,10 @@ class Supervisor(ThreadActor):
         except Killed:  # meant for this supervisor
             raise
         except BaseException as error:  # noqa: BLE001 - the child's problem, answered as a refused start
-            self._decided(ChildRefused(spec.id, attempt, ExitReason.of(ExitKind.START_FAILED, error)))
+            self._decide(ChildRefused(spec.id, attempt, ExitReason.of(ExitKind.START_FAILED, error)))
             return
         if actor is None:
-            self._decided(ChildDeclined(spec.id, attempt))
+            self._decide(ChildDeclined(spec.id, attempt))
             return
         self._actors[spec.id] = (attempt, actor)
         inbox = self.actor_inbox
@@ -293,8 +276,15 @@ class Supervisor(ThreadActor):
                 spec.start_timeout, lambda: inbox.put(Envelope(_StartTimeout(spec.id, attempt)))
             )
 
-    def _decided(self, event: ChildDeclined | ChildRefused) -> None:
-        self.actor_inbox.put_last(OwnEnvelope(_Outcome(event)))
+    def _decide(self, event: ChildDeclined | ChildRefused) -> None:
+        self._decided.append(event)
+        put = self.actor_inbox.put if self.suspended else self.actor_inbox.put_last
+        put(Envelope(_Decided()))
+
+    def suspend(self) -> Any:
+        for _ in self._decided:  # those that wait behind messages, which are not served for a while
+            self.actor_inbox.put(Envelope(_Decided()))
+        return super().suspend()
 
     def _child_news(self, child: str, attempt: int, news: Signal) -> None:
         present, actor = self._actors.get(child, (0, None))
@@ -356,77 +346,3 @@ def _made(spec: ChildSpec) -> Actor | None:
 
 def _start_timer(child: str) -> str:
     return f"start {child}"
-
-
-# ------------------------------------------------------------------------------------------------ dynamic API
-
-
-# Each sends a request and returns its future, which is always answered: ``get()`` it, or await it on an event loop.
-# Errors are ``SupervisorError`` with OTP's word as ``code``, or ``pykka.ActorDeadError``, at once, if nobody is there.
-
-
-def start_child(supervisor: Ref, spec: ChildSpec) -> ReplyFuture:
-    """Add a child at the end and start it. Answers its id once it is ready, None if its start function declined.
-
-    Errors: ``already_started``, ``already_present`` (its spec is there, the child is down), ``max_children``,
-    ``refused`` (the start failed, ``reason`` says why, and the child is not kept), ``deadlock``; ``ValueError`` for a
-    spec that does not fit the supervisor.
-    """
-    return supervisor.request(StartChild(0, spec, _asker(supervisor)))
-
-
-def terminate_child(supervisor: Ref, child: str | Ref) -> ReplyFuture:
-    """Stop a child; its specification stays, unless it is temporary or of a pool. Answered when it is down; at once for
-    the child that asks for its own end. Also ends its restart loop.
-
-    The children of a pool may be named by their reference. Errors: ``not_found``, ``deadlock``.
-    """
-    if isinstance(child, Ref):
-        below = f"{supervisor.path}/"
-        name = child.path.removeprefix(below) if child.path.startswith(below) else f"/{child.path}"  # nobody's id
-        return supervisor.request(TerminateChild(0, name, _asker(supervisor), by_ref=True))
-    return supervisor.request(TerminateChild(0, child, _asker(supervisor)))
-
-
-def restart_child(supervisor: Ref, child: str) -> ReplyFuture:
-    """Start a terminated child again; counts as no restart. Answers its id once it is ready, None if it declined.
-
-    Errors: ``not_found``, ``running``, ``restarting``, ``refused``, ``deadlock``, ``simple_one_for_one`` (a pool's).
-    """
-    return supervisor.request(RestartChild(0, child, _asker(supervisor)))
-
-
-def delete_child(supervisor: Ref, child: str) -> ReplyFuture:
-    """Forget a child that does not run. Errors: ``not_found``, ``running``, ``restarting``, ``simple_one_for_one``."""
-    return supervisor.request(DeleteChild(0, child))
-
-
-def reset_restarts(supervisor: Ref, child: str | None = None) -> ReplyFuture:
-    """Forget the failures of a child, so that its next restart is not delayed as one of a streak; without a child those
-    of all children, and the restarts the supervisor has counted. Error: ``not_found``.
-    """
-    return supervisor.request(ResetRestarts(0, child))
-
-
-def which_children(supervisor: Ref) -> ReplyFuture:
-    """Ask for the children, a tuple of ``ChildInfo`` in start order."""
-    return supervisor.request(WhichChildren())
-
-
-def count_children(supervisor: Ref) -> ReplyFuture:
-    """Ask for the numbers of children, a dict: ``specs``, ``active`` (alive), ``supervisors``, ``workers``."""
-    return supervisor.request(CountChildren())
-
-
-def get_child_spec(supervisor: Ref, child: str) -> ReplyFuture:
-    """Ask for the ``ChildSpec`` of a child, with its defaults filled in. Error: ``not_found``."""
-    return supervisor.request(GetChildSpec(child))
-
-
-def _asker(supervisor: Ref) -> str | None:
-    """The child of the supervisor that the calling code belongs to, or lives below."""
-    actor = current_actor()
-    below = f"{supervisor.path}/"
-    if actor is None or not actor.path.startswith(below):
-        return None
-    return actor.path.removeprefix(below).partition("/")[0]

@@ -6,11 +6,11 @@ an actor there it fails at once with ``NotHandledError``. ``glance`` asks nobody
 """
 
 import functools
-import math
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from policies import validation
 from supervisors.actor import Actor
 from supervisors.async_actor import AsyncActor
 from supervisors.future import ReplyFuture
@@ -109,26 +109,6 @@ def stop_trace(ref: "Ref") -> ReplyFuture:
     return ref.request(StopTrace())
 
 
-def _within(lowest: float, highest: float, unit: str, *, whole: bool) -> Any:
-    def check(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        kinds = int if whole else int | float
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, kinds)
-            or math.isnan(value)
-            or not lowest <= value <= highest
-        ):
-            raise ValueError(
-                f"{type(instance).__name__}.{attribute.name} must be {'a whole number of' if whole else 'a number of'} "
-                f"{unit} from {lowest:g} to {highest:g}, got {value!r}"
-            )
-
-    return check
-
-
-_TEXT = _within(10, MAX_TEXT, "characters", whole=True)
-
-
 @attrs.frozen
 class Suspend(SystemRequest):
     """See ``suspend``."""
@@ -154,7 +134,7 @@ class Resume(SystemRequest):
 class GetState(SystemRequest):
     """See ``get_state``."""
 
-    text: int = attrs.field(default=200, validator=_TEXT)
+    text: int = attrs.field(default=200, validator=validation.integer(10, MAX_TEXT))
 
     def serve(self, actor: Actor) -> dict[str, str]:
         own = [(name, value) for name, value in vars(actor).items() if name not in _kernel_attributes()]
@@ -176,7 +156,7 @@ class GetStatistics(SystemRequest):
 class Measure(SystemRequest):
     """See ``measure``."""
 
-    on: bool = attrs.field(validator=attrs.validators.instance_of(bool))
+    on: bool = attrs.field(validator=validation.instance_of(bool))
 
     def serve(self, actor: Actor) -> bool:
         actor.instruments.measure(on=self.on)
@@ -187,9 +167,9 @@ class Measure(SystemRequest):
 class Trace(SystemRequest):
     """See ``trace_messages``."""
 
-    count: int = attrs.field(validator=_within(1, MAX_TRACE, "messages", whole=True))
-    seconds: float = attrs.field(validator=_within(0.001, MAX_TRACE_SECONDS, "seconds", whole=False))
-    text: int = attrs.field(validator=_TEXT)
+    count: int = attrs.field(validator=validation.integer(1, MAX_TRACE))
+    seconds: float = attrs.field(validator=validation.number(0.001, MAX_TRACE_SECONDS))
+    text: int = attrs.field(validator=validation.integer(10, MAX_TEXT))
 
     def serve(self, actor: Actor) -> bool:
         actor.instruments.begin_trace(self.count, self.seconds, self.text)

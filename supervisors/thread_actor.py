@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 from pykka._envelope import Envelope
 
-from supervisors.actor import NO_REPLY, Actor, WaitCell, offer
+from supervisors.actor import NO_REPLY, Actor, WaitCell
 from supervisors.current import current
 from supervisors.exits import ExitReason, Killed
 from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
 from supervisors.idle_threads import IdleThreads, Stint
+from supervisors.incarnation import offer
 from supervisors.mailboxes.bounded import BoundedMailbox
 from supervisors.mailboxes.mailbox import Mailbox
 from supervisors.mailboxes.policy import MailboxPolicy
@@ -27,8 +28,8 @@ class ThreadActor(Actor):
     """
 
     shares_thread: ClassVar[bool] = True
-    """False if it must have a thread in which no other actor has run and none will: for C libraries that keep something
-    per thread. What Python keeps is looked after, see ``supervisors.idle_threads``.
+    """False if it must have a thread in which no other actor has run and none will: for C libraries and system calls
+    that keep something per thread. What Python keeps is looked after, see ``supervisors.idle_threads``.
     """
 
     actor_inbox: Mailbox

@@ -11,6 +11,9 @@ from loguru import logger
 _SWEEP = 64
 """Timers are swept of cancelled ones when there are more than this, and twice as many as the last sweep left."""
 
+_LONGEST_WAIT = 3600.0
+"""Seconds after which the thread looks again: the system's calls take no time that lies thousands of years ahead."""
+
 
 class Timer:
     """A due call. ``cancel`` may come from any thread, also late."""
@@ -80,7 +83,7 @@ class TimerThread:
                     return
                 wait = self._heap[0][0] - time.monotonic() if self._heap else None
                 if wait is None or wait > 0:
-                    self._condition.wait(wait)
+                    self._condition.wait(None if wait is None else min(wait, _LONGEST_WAIT))
                     continue
                 timer = heapq.heappop(self._heap)[2]
             try:

@@ -6,7 +6,10 @@ never read.
 
 from itertools import islice
 from traceback import FrameSummary, StackSummary, TracebackException
-from types import CodeType
+from types import CodeType, TracebackType
+
+_TOLD_MORE_OF = (SyntaxError, NameError, AttributeError, ImportError, BaseExceptionGroup)
+"""Errors of which Python tells more than their text."""
 
 
 class Trace:
@@ -18,7 +21,8 @@ class Trace:
 
     def __init__(self, error: BaseException) -> None:
         # without its traceback, which this class takes over; causes and the like come with theirs, but seldom
-        self._error = TracebackException(type(error), error, None, lookup_lines=False, compact=True)
+        plain = _plain(error)
+        self._error = _described(type(error), error, error.__traceback__) if plain is None else (type(error), plain)
         stack = []
         traceback = error.__traceback__
         while traceback is not None:
@@ -27,8 +31,32 @@ class Trace:
         self._stack = tuple(stack)
 
     def __str__(self) -> str:
-        self._error.stack = StackSummary.from_list([_summary(*entry) for entry in self._stack])
-        return "".join(self._error.format())
+        error = _described(*self._error) if isinstance(self._error, tuple) else self._error
+        error.stack = StackSummary.from_list([_summary(*entry) for entry in self._stack])
+        return "".join(error.format())
+
+
+class _SaidError(Exception):
+    """Stands in for an error of which the text is all there is to tell."""
+
+
+def _plain(error: BaseException) -> _SaidError | None:
+    """The stand-in; None if there is more to tell, or if the text cannot be read."""
+    context = None if error.__suppress_context__ else error.__context__
+    if context or error.__cause__ or isinstance(error, _TOLD_MORE_OF) or getattr(error, "__notes__", None):
+        return None
+    try:
+        return _SaidError(str(error))
+    except Exception:  # noqa: BLE001 - foreign code; what is told of such an error is Python's business
+        return None
+
+
+def _described(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None = None
+) -> TracebackException:
+    """Python's description. It looks at the traceback for names that may have been meant, and keeps no frame of it."""
+    trace = trace if isinstance(error, _TOLD_MORE_OF) else None
+    return TracebackException(kind, error, trace, lookup_lines=False, compact=True)
 
 
 def _summary(code: CodeType, instruction: int, line: int) -> FrameSummary:

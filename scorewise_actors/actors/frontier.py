@@ -79,12 +79,15 @@ class FrontierActor(ThreadActor):
         restored: Restored = self.runtime.ref(self._plan.checkpoint).ask(Restore(anew=True), timeout=60.0)
         self._storage_down = restored.storage_down
         config = self._plan.config
+        now = time.monotonic()
         self._frontier = MemoryFrontier(
             restored.state,
             retry=config.retry,
             classifier=config.classifier,
+            hosts=config.hosts,
             rng=random.Random(),  # noqa: S311 - jitter
-            epoch=time.time() - time.monotonic(),
+            epoch=time.time() - now,
+            now=now,
         )
         self._board.progress = self.frontier.progress()
         self._patrolled = time.monotonic()
@@ -198,6 +201,8 @@ class FrontierActor(ThreadActor):
         judge = self.runtime.ref(self._plan.judge)
         for seen in swapped.seen:
             judge.tell(seen)
+        for news in swapped.hosts:
+            logger.warning("job {}: {}", self._plan.job_id, news)
 
     def _tell_checkpoint(self, commits: Iterable[Any]) -> None:
         checkpoint = self.runtime.ref(self._plan.checkpoint)

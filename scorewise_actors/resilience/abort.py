@@ -41,7 +41,7 @@ from scorewise_actors.resilience.errors import (
     AbortPolicyNotFoundError,
     ResilienceException,
 )
-from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience.logs import log, stack_of
 from scorewise_actors.resilience_memory import JOBS_KEPT
 
 Notified = Callable[[dict[str, Any]], Any | Awaitable[Any]]
@@ -75,6 +75,8 @@ class AbortManager(TreeClient):
         """
         if config is not None and not isinstance(config, AbortConfiguration):
             raise AbortConfigurationError.because(f"AbortManager takes an AbortConfiguration, got {config!r}")
+        if notify is not None and not callable(notify):
+            raise AbortConfigurationError.because(f"notify must be a function or None, got {notify!r}")
         super().__init__(connection)
         self.config = config if config is not None else AbortConfiguration()
         self._notify = notify
@@ -287,7 +289,7 @@ class AbortManager(TreeClient):
         try:
             await bounded(self._notify, news, timeout=NOTIFY_TIMEOUT, what="the notification hook")
         except CallbackFailed as failed:
-            log("ERROR", f"job {news['job_id']}: {failed}", job_id=news["job_id"])
+            log("ERROR", f"job {news['job_id']}: {failed}", stack=stack_of(failed), job_id=news["job_id"])
 
     async def _halt(self, job_id: str, reason: str, action: AbortStep) -> None:
         del action

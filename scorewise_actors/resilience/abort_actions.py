@@ -7,7 +7,7 @@ import attrs
 
 from policies.abort_decision import AbortStep, Measure
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
-from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience.logs import log, stack_of
 
 ActionHandler = Callable[[str, str, AbortStep], Any | Awaitable[Any]]
 """``handler(job_id, reason, action)``; sync or async."""
@@ -45,7 +45,7 @@ class ActionRun:
                     what=f"abort action {action.measure.name}",
                 )
             except CallbackFailed as failed:
-                log("ERROR", f"job {self.job_id}: {failed}", job_id=self.job_id)
+                log("ERROR", f"job {self.job_id}: {failed}", stack=stack_of(failed), job_id=self.job_id)
                 return "failed"
             outcome = "done"
         return outcome

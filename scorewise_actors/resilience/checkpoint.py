@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import datetime as dt
 import hashlib
+import math
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
+from policies.validation import is_number
 from scorewise_actors.actors.snapshot_keeper import SnapshotKeeper
 from scorewise_actors.checkpoints import (
     CheckpointCorrupted,
@@ -28,6 +30,7 @@ from scorewise_actors.checkpoints import (
     load_keys,
 )
 from scorewise_actors.checkpoints.keys import KEY_VARIABLE, key_file
+from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.messages.snapshots import (
     CreateSnapshot,
     DeleteSnapshot,
@@ -38,7 +41,7 @@ from scorewise_actors.messages.snapshots import (
     Refused,
     ValidateSnapshot,
 )
-from scorewise_actors.resilience.configuration import CheckpointConfiguration
+from scorewise_actors.resilience.configuration import CheckpointConfiguration, require_part
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import (
     CheckpointCorruptionError,
@@ -47,7 +50,7 @@ from scorewise_actors.resilience.errors import (
     CheckpointValidationError,
     ResilienceException,
 )
-from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience.logs import log, stack_of
 from supervisors.spec import ChildSpec
 
 if TYPE_CHECKING:
@@ -89,8 +92,14 @@ class CheckpointManager(TreeClient):
         connection: Connection | None = None,
     ) -> None:
         """``key`` as for ``load_keys``: 32 bytes or their base64; None takes ``SCOREWISE_CHECKPOINT_KEY``, or the key
-        file, which is made on first use. ``connection`` is the tree of a running system.
+        file, which is made on first use. ``connection`` is the tree of a running system. Raises ``ConfigurationError``
+        for what is no configuration or no key.
         """
+        require_part("CheckpointManager", config, CheckpointConfiguration)
+        if not isinstance(key, bytes | str | None):
+            raise ConfigurationError(
+                f"CheckpointManager's key must be 32 bytes, their base64 or None, got a {type(key).__name__}"
+            )
         super().__init__(connection)
         self.config = config if config is not None else CheckpointConfiguration()
         self._key = key
@@ -150,8 +159,12 @@ class CheckpointManager(TreeClient):
         Each a dict: ``id``, ``job_id``, ``timestamp`` (aware, UTC), ``sequence_number`` (from 1 on), ``status``
         (``ACTIVE``: the newest; ``COMPLETED``; with ``include_corrupted`` also ``CORRUPTED``, with ``problem``),
         ``metadata``, ``checksum`` (SHA-256 of the encoded data), ``schema_version``, ``size`` (bytes of the file).
-        Raises ``CheckpointValidationError``.
+        Raises ``CheckpointValidationError``, also for a ``limit`` that is no whole number of at least 0.
         """
+        if limit is not None and (not isinstance(limit, int) or not is_number(limit, 0, math.inf)):
+            raise CheckpointValidationError.because(
+                f"limit must be a whole number of at least 0 or None, got {limit!r}", field="limit"
+            )
         shown = {SnapshotStatus.ACTIVE, SnapshotStatus.COMPLETED}
         if include_corrupted:
             shown.add(SnapshotStatus.CORRUPTED)
@@ -198,8 +211,8 @@ class CheckpointManager(TreeClient):
     ) -> AsyncIterator[None]:
         """Takes a checkpoint of ``state()`` every ``interval`` seconds while the block runs, and one at its end.
 
-        A periodic one that fails is told in the log and the next one is tried; the last one raises, unless the block
-        itself has failed.
+        A periodic one that fails, or whose ``state`` raises, is told in the log and the next one is tried; the last one
+        raises, unless the block itself has failed.
         """
 
         async def take() -> None:
@@ -208,23 +221,39 @@ class CheckpointManager(TreeClient):
         async def repeat() -> None:
             while True:
                 await asyncio.sleep(self.config.interval)
-                try:
+                with self._told(job_id, "a periodic checkpoint"):
                     await take()
-                except CheckpointCreationError as error:
-                    log("WARNING", f"a periodic checkpoint of job {job_id} was not written: {error}", job_id=job_id)
 
         task = asyncio.create_task(repeat())
+
+        async def end() -> None:  # before the last one is taken, or an older state might come after it
+            task.cancel()
+            await asyncio.wait({task})
+
         try:
             yield
         except BaseException:
-            with contextlib.suppress(CheckpointCreationError):
+            await end()
+            with self._told(job_id, "the last checkpoint"):
                 await take()
             raise
         else:
+            await end()
             await take()
         finally:
             task.cancel()
-            await asyncio.wait({task})
+
+    @contextlib.contextmanager
+    def _told(self, job_id: str, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the state is told by a user's function
+            log(
+                "WARNING",
+                f"{what} of job {job_id} was not written: {error!r}",
+                stack=stack_of(error),
+                job_id=job_id,
+            )
 
     # ------------------------------------------------------------------------------------------------- the store
 

@@ -22,9 +22,10 @@ from scorewise_actors.messages.resilience import Ping
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
 from scorewise_actors.resilience.logs import log_event
 from scorewise_actors.resilience_memory import ResilienceMemory
+from supervisors.children import restart_child, start_child
 from supervisors.core.transitions import SupervisorError
 from supervisors.runtime import Runtime
-from supervisors.supervisor import Supervisor, restart_child, start_child
+from supervisors.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from supervisors.spec import ChildSpec
@@ -37,6 +38,8 @@ _AGAIN = 0.01
 _STOP_DEADLINE = 30.0
 SYSTEM = "system"
 """Path of the root of a system's tree."""
+_ON_ITS_WAY = frozenset(("already_started", "running", "restarting"))
+"""What a supervisor says of a child that is up, or will be without our doing: it may wait for its restart delay."""
 
 
 class Connection:
@@ -142,11 +145,14 @@ class Connection:
     async def _start_child(self, runtime: Runtime, spec: "ChildSpec") -> None:
         branch = runtime.ref(self.path)
         try:
-            await start_child(branch, spec)
-        except SupervisorError as known:
-            if known.code == "already_present":
+            try:
+                await start_child(branch, spec)
+            except SupervisorError as known:
+                if known.code != "already_present":
+                    raise
                 await restart_child(branch, spec.id)
-            elif known.code != "already_started":
+        except SupervisorError as known:
+            if known.code not in _ON_ITS_WAY:
                 raise
         except pykka.ActorDeadError:
             return  # the branch itself is being restarted
@@ -163,10 +169,12 @@ class Connection:
         component: str,
         job_id: str | None = None,
         severity: Severity = Severity.LOW,
+        *,
+        stack: str | None = None,
         **data: Any,
     ) -> None:
-        """Tell an event of a manager."""
-        self.events.emit(ResilienceEvent(self.path, kind, component, job_id, severity, data))
+        """Tell an event of a manager; ``stack`` is the traceback of the failure that it tells of."""
+        self.events.emit(ResilienceEvent(self.path, kind, component, job_id, severity, data, stack=stack))
 
 
 class PrivateTree(Connection):

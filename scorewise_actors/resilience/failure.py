@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
+from policies.validation import LONGEST_WAIT, is_number
+from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.events import EventType, Severity
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction, of_any_form, recovery_of
 from scorewise_actors.messages.resilience import Analyse, RecordFailures
@@ -12,7 +14,7 @@ from scorewise_actors.resilience.abort import seconds_of
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import FailureHandlingError, ResilienceException
-from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience.logs import log, stack_of
 
 Handler = Callable[[dict[str, Any], dict[str, Any]], Any | Awaitable[Any]]
 """``handler(failure_event, context)``: the event as it was handed in (a dict), completed with what was found out.
@@ -33,6 +35,16 @@ class FailureHandler(TreeClient):
     unavailable: ClassVar[type[ResilienceException]] = FailureHandlingError
 
     def __init__(self, connection: Connection | None = None, *, handler_timeout: float = HANDLER_TIMEOUT) -> None:
+        """``handler_timeout``: seconds that a handler has. Raises ``ConfigurationError`` for another number, and for a
+        configuration: this manager has none.
+        """
+        if not isinstance(connection, Connection | None):
+            raise ConfigurationError(f"FailureHandler takes no configuration, got a {type(connection).__name__}")
+        if not is_number(handler_timeout, 0.001, LONGEST_WAIT):
+            raise ConfigurationError(
+                f"FailureHandler's handler_timeout must be a number of seconds from 0.001 to {LONGEST_WAIT:.0f}, "
+                f"got {handler_timeout!r}"
+            )
         super().__init__(connection)
         self._timeout = handler_timeout
         self._handlers: dict[str, Handler] = {}
@@ -83,7 +95,12 @@ class FailureHandler(TreeClient):
         await self._call("failures", RecordFailures(job, (event.with_recovery(recovery),)))
         severity = Severity.HIGH if recovery is RecoveryAction.ABORT else event.severity
         self._emit(
-            EventType.FAILURE_HANDLED, job, severity, action=answer["action_taken"], handled_by=answer["handled_by"]
+            EventType.FAILURE_HANDLED,
+            job,
+            severity,
+            stack=event.stack_trace,
+            action=answer["action_taken"],
+            handled_by=answer["handled_by"],
         )
         return answer | {
             "handler_error": error_text,
@@ -120,7 +137,7 @@ class FailureHandler(TreeClient):
             )
             return _read(answer, name), None
         except (CallbackFailed, _Nonsense) as failed:
-            log("ERROR", str(failed), failure_type=name)
+            log("ERROR", str(failed), stack=stack_of(failed), failure_type=name)
             return {}, str(redact(str(failed)))
 
 

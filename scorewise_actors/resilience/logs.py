@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import logging
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, TextIO
 
 from loguru import logger
@@ -34,9 +35,10 @@ class _OnlyWhenAsked(logging.Handler):
     """Writes to stderr for a program that set a level for our logger and configured no handler anywhere."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if _log.level != logging.NOTSET and not _handlers_elsewhere():
-            with contextlib.suppress(ValueError):  # stderr is closed
-                sys.stderr.write(f"{record.levelname} {record.name} {record.getMessage()}{_trace(record)}\n")
+        if _log.level != logging.NOTSET and not _handlers_elsewhere() and sys.stderr is not None:
+            text = f"{record.levelname} {record.name} {record.getMessage()}{_trace(record)}\n"
+            with contextlib.suppress(ValueError, OSError):  # stderr is closed, or whoever read it has gone
+                sys.stderr.write(_writable(text))
 
 
 def _handlers_elsewhere() -> bool:
@@ -67,6 +69,11 @@ def stack_traces() -> bool:
     return _switches["include_stack_traces"]
 
 
+def stack_of(error: BaseException) -> str | None:
+    """The formatted traceback of `error`, None unless records are to carry it."""
+    return "".join(traceback.format_exception(error)) if stack_traces() else None
+
+
 def log(level: str, message: str, *, stack: str | None = None, **fields: Any) -> None:
     """Write one record: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``. Any thread; secrets are taken out here.
 
@@ -90,6 +97,7 @@ def log_event(event: ResilienceEvent) -> None:
     log(
         level,
         str(event),
+        stack=event.stack,
         event=event.type.value,
         job_id=event.job_id,
         part=event.component,
@@ -142,4 +150,9 @@ def _line(time: float, level: str, name: str, message: str, *, fields: dict[str,
     record.setdefault("correlation_id", correlation_id())
     if stack:
         record["stack"] = redact_text(stack)
-    return json.dumps(record, ensure_ascii=False, default=str)
+    return _writable(json.dumps(record, ensure_ascii=False, default=str))
+
+
+def _writable(text: str) -> str:
+    """Page text may hold halves of characters, which no stream takes."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -25,7 +25,7 @@ from scorewise_actors.messages.monitor import (
     TakeSample,
 )
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
-from scorewise_actors.resilience.configuration import ResourceConfiguration
+from scorewise_actors.resilience.configuration import ResourceConfiguration, require_part
 from scorewise_actors.resilience.connection import SYSTEM, Connection, SystemTree, TreeClient
 from scorewise_actors.resilience.definitions import threshold_policy
 from scorewise_actors.resilience.errors import (
@@ -35,7 +35,7 @@ from scorewise_actors.resilience.errors import (
     ResourceThresholdExceededError,
     ResourceThresholdNotFoundError,
 )
-from scorewise_actors.resilience.logs import log
+from scorewise_actors.resilience.logs import log, stack_of
 from scorewise_actors.resilience_memory import defined
 from scorewise_actors.resources import Sample
 from supervisors.spec import ChildSpec
@@ -78,7 +78,10 @@ class ResourceMonitor(TreeClient):
     unavailable = ResourceMonitoringError
 
     def __init__(self, config: ResourceConfiguration | None = None, *, connection: Connection | None = None) -> None:
-        """``connection`` is the tree of a running system, whose own monitor is used then."""
+        """``connection`` is the tree of a running system, whose own monitor is used then. Raises
+        ``ConfigurationError`` for what is no configuration.
+        """
+        require_part("ResourceMonitor", config, ResourceConfiguration)
         super().__init__(connection)
         self.config = config if config is not None else ResourceConfiguration()
         self._policies: Mapping[str, ThresholdPolicy] = MappingProxyType({})
@@ -212,17 +215,17 @@ class ResourceMonitor(TreeClient):
         try:
             await self._restart_now(reason)
         except ResourceCleanupError as error:
-            log("ERROR", str(error), reason=reason)
+            log("ERROR", str(error), stack=stack_of(error), reason=reason)
 
     # --------------------------------------------------------------------------------------------------- inside
 
     def _policy(self, threshold_id: str) -> ThresholdPolicy:
-        known = self._policies.get(threshold_id)
+        known = self._policies.get(threshold_id) if isinstance(threshold_id, str) else None
         if known is not None:
             return known
         try:
             return _limited(named.get("thresholds", threshold_id), self.config)
-        except LookupError:
+        except (LookupError, TypeError):
             names = ", ".join(sorted({*self._policies, *named.names("thresholds")}))
             raise ResourceThresholdNotFoundError.because(
                 f"there is no resource threshold {threshold_id!r}; known are {names}", id=str(threshold_id)
@@ -276,7 +279,7 @@ class ResourceMonitor(TreeClient):
             try:
                 await bounded(session.callback, data, timeout=CALLBACK_TIMEOUT, what=what)
             except CallbackFailed as failed:
-                log("ERROR", str(failed), session=session.id)
+                log("ERROR", str(failed), stack=stack_of(failed), session=session.id)
 
 
 def _wants_restart(report: Report, config: ResourceConfiguration) -> bool:

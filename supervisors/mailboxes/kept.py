@@ -14,8 +14,9 @@ from supervisors.mailboxes.policy import MailboxPolicy, OnFull
 from supervisors.signals import Signal
 
 if TYPE_CHECKING:
-    from supervisors.actor import Actor, ActorMailbox
+    from supervisors.actor import Actor
     from supervisors.core.state import SupervisorState
+    from supervisors.incarnation import ActorMailbox
     from supervisors.ref import Ref
 
 

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from supervisors.actor import Actor
+from supervisors.children import which_children
 from supervisors.future import ReplyFuture
 from supervisors.ref import Ref
 from supervisors.signals import Down, Ready, Signal
-from supervisors.supervisor import Supervisor, which_children
+from supervisors.supervisor import Supervisor
 
 DEADLINE = 30.0
 """Seconds after which a wait fails. Generous: it only matters when something is wrong."""

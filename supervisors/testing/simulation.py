@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from policies.validation import duration
 from supervisors.core import step
 from supervisors.core.state import initial, which_children
 from supervisors.core.transitions import (
@@ -57,11 +58,6 @@ def _known_outcome(_instance: object, attribute: "attrs.Attribute[Any]", value: 
             raise ValueError(f"Behaviour.{attribute.name} knows 'ok', 'refuse' and 'decline', got {outcome!r}")
 
 
-def _seconds(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, int | float) or not value >= 0:
-        raise ValueError(f"Behaviour.{attribute.name} must be a number of seconds of at least 0, got {value!r}")
-
-
 @attrs.frozen
 class Behaviour:
     """What a simulated child does when it is told to start and to stop."""
@@ -70,9 +66,9 @@ class Behaviour:
     """What becomes of its first starts: ``ok``, ``refuse`` (raises) or ``decline`` (its start function makes None)."""
     then: str = attrs.field(default="ok", validator=_known_outcome)
     """What becomes of those after them."""
-    start_takes: float = attrs.field(default=0.0, validator=_seconds)
+    start_takes: float = attrs.field(default=0.0, validator=duration(endless=True))
     """Seconds until it is ready, or has refused."""
-    stop_takes: float = attrs.field(default=0.0, validator=_seconds)
+    stop_takes: float = attrs.field(default=0.0, validator=duration(endless=True))
     """Seconds from the stop request to its end."""
 
 
@@ -303,8 +299,12 @@ class Simulation:
         if attempt.below is not None:
             attempt.below.send(StopRequested(SHUTDOWN))
         else:
-            takes = self._behaviour.get(command.child, Behaviour()).stop_takes
-            self._later(takes, ChildDown(command.child, command.attempt, SHUTDOWN), "-")
+            takes, reason, mark = self._end_of_stop(command.child)
+            self._later(takes, ChildDown(command.child, command.attempt, reason), mark)
+
+    def _end_of_stop(self, child: str) -> tuple[float, ExitReason, str]:
+        """How a worker ends that is told to: after how many seconds, why, and as what in the trace."""
+        return self._behaviour.get(child, Behaviour()).stop_takes, SHUTDOWN, "-"
 
     def _hear(self, child: str, number: int, what: str, reason: ExitReason | None) -> None:
         """News of a supervisor below become news of a child."""

@@ -124,6 +124,13 @@ async def test_unknown_ids(manager):
         await manager.get_checkpoint("gone")
 
 
+@pytest.mark.parametrize("limit", ["1", 1.0, True, -1, float("nan")])
+async def test_a_limit_that_is_none_is_refused(manager, limit):
+    """Here, and not by an actor that crashes on it."""
+    with pytest.raises(CheckpointValidationError, match="limit must be a whole number of at least 0 or None"):
+        await manager.list_checkpoints("job", limit=limit)
+
+
 async def test_what_has_no_form_is_refused_with_its_path(manager):
     """Nothing is written; the cause is the checkpoint error."""
     with pytest.raises(CheckpointCreationError, match=r"\$\.items\[0\]\.page is a object") as caught:
@@ -333,6 +340,24 @@ async def test_without_its_token_a_write_would_be_done_twice(manager, monkeypatc
         await test_an_actor_that_dies_in_mid_write_is_replaced_and_nothing_is_written_twice(manager, monkeypatch)
 
 
+async def test_a_call_waits_for_an_actor_that_waits_for_its_restart(manager, monkeypatch):
+    """Its second death in a row has a delay of a second: whoever calls meanwhile waits, and is answered after it."""
+    await manager.create_checkpoint("job", {"n": 0})
+    write, deaths = SnapshotStore._write, []
+
+    def die_twice(self, *args):
+        if len(deaths) < 2:
+            deaths.append(args)
+            raise SystemExit("planted")
+        return write(self, *args)
+
+    monkeypatch.setattr(SnapshotStore, "_write", die_twice)
+    made, listed = await asyncio.gather(manager.create_checkpoint("job", {"n": 1}), manager.list_checkpoints("job"))
+    assert len(deaths) == 2
+    assert [one["sequence_number"] for one in listed] in ([1], [2, 1])
+    assert await manager.load_checkpoint(made) == {"n": 1}
+
+
 async def test_a_stuck_disk_fails_the_call_and_not_the_loop(manager, monkeypatch):
     """The event loop turns meanwhile; the error names the actor and the deadline."""
     monkeypatch.setattr(module, "DEADLINE", 0.3)
@@ -444,6 +469,32 @@ async def test_periodic_checkpoints_are_taken_and_one_at_the_end(config):
         with pytest.raises(CheckpointCreationError):
             async with manager.periodic("job", lambda: {"page": object()}):
                 pass
+
+
+async def test_a_state_that_raises_ends_no_periodic_checkpoints(config, caplog):
+    """It is told, and the next one is taken; and it does not stand in for the error of the block."""
+    config.interval = 0.1
+    states = iter([RuntimeError("dictionary changed size"), {"n": 1}])
+
+    def state():
+        given = next(states, ValueError("no state any more"))
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    async with CheckpointManager(config, key=KEY, connection=PrivateTree()) as manager:
+        written = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        manager.events.subscribe(lambda _: loop.call_soon_threadsafe(written.set), ["checkpoint_created"])
+        caplog.set_level("WARNING", "scorewise_actors.resilience")
+        with pytest.raises(RuntimeError, match="the block"):  # noqa: PT012 - the block is what is tested
+            async with manager.periodic("job", state):
+                await asyncio.wait_for(written.wait(), 60)
+                raise RuntimeError("the block")
+        assert await manager.load_latest("job") == {"n": 1}
+    messages = [record.getMessage() for record in caplog.records]
+    assert any("a periodic checkpoint of job job was not written: RuntimeError" in message for message in messages)
+    assert any("the last checkpoint of job job was not written: ValueError" in message for message in messages)
 
 
 async def test_when_a_checkpoint_is_due(config):

@@ -164,6 +164,13 @@ async def test_statistics_are_by_job_and_over_all(handler):
     assert everything["by_category"]["system"] == 1
 
 
+async def test_a_report_from_the_end_of_time_spoils_no_figures(handler):
+    """A program's "never" as a timestamp: rounded up it lies in the year 10000, of which no calendar knows."""
+    await handler.handle_failure({"timestamp": dt.datetime.max})  # noqa: DTZ901 - as users write it
+    figures = await handler.get_failure_statistics("(no job)")
+    assert (figures["total_failures"], sum(figures["timeline"].values())) == (1, 1)
+
+
 async def test_what_was_done_is_an_event_with_the_correlation_id(handler):
     """The id in force at the caller is in the answer, the record and the event."""
     told = []

@@ -12,7 +12,13 @@ from loguru import logger
 
 from scorewise_actors.correlation import correlation
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
-from scorewise_actors.resilience import LoggingConfiguration, RetryManager, logs
+from scorewise_actors.resilience import (
+    FailureHandler,
+    LoggingConfiguration,
+    MaxRetriesExceededError,
+    RetryManager,
+    logs,
+)
 from scorewise_actors.resilience.connection import PrivateTree
 
 NAME = "scorewise_actors.resilience"
@@ -70,6 +76,44 @@ def test_the_switches_of_the_configuration_take_effect_at_once(caplog):
     assert logging.getLogger(NAME).isEnabledFor(logging.DEBUG)
 
 
+async def test_records_of_failures_carry_the_traceback_when_asked(caplog):
+    """Of operations, of reported failures and of callbacks that fail - without secrets, and only when asked."""
+
+    async def broken_operation():
+        raise ValueError("token=hunter2")
+
+    async def broken_handler(_event, _context):
+        raise KeyError("no handler")
+
+    def stacks():
+        found = [record.stack or "" for record in caplog.records if record.name == NAME]
+        caplog.clear()
+        return found
+
+    tree = PrivateTree()
+    async with RetryManager(connection=tree) as retries, FailureHandler(connection=tree) as failures:
+
+        async def fail():
+            with pytest.raises(MaxRetriesExceededError) as caught:
+                await retries.execute_with_retry(broken_operation, once)
+            await failures.handle_failure(caught.value.__cause__)
+
+        once = await retries.create_retry_policy({"name": "once", "max_attempts": 1})
+        await failures.register_failure_handler("*", broken_handler)
+        config = LoggingConfiguration(debug_enabled=True)
+        await fail()
+        assert not any(stacks())
+        config.include_stack_traces = True
+        await fail()
+        found = stacks()
+    assert [("in broken_operation" in stack, "in broken_handler" in stack) for stack in found] == [
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
+    assert "hunter2" not in repr(found)
+
+
 PROGRAM = """
 import logging
 {configured}
@@ -92,6 +136,33 @@ def test_a_program_that_did_not_ask_sees_nothing():
     program = "from scorewise_actors.resilience import logs; logs.log('ERROR', 'hello')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr == ""
+
+
+WITHOUT_STDERR = """
+import logging, os, sys
+logging.getLogger("scorewise_actors.resilience").setLevel(logging.DEBUG)
+from scorewise_actors.resilience import logs
+reading, writing = os.pipe()
+os.close(reading)
+for stream in (os.fdopen(writing, "w", buffering=1), None):
+    sys.stderr = stream
+    logs.log("ERROR", "nobody reads this")
+sys.stderr = sys.__stderr__
+logs.log("ERROR", "half a character: \\ud83d")
+"""
+
+
+def test_a_record_that_cannot_be_written_harms_nobody():
+    """Whoever read stderr has gone, or there is none; and a text that no stream takes is shown with escapes."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT_STDERR], capture_output=True, text=True, timeout=60)  # noqa: PLW1510
+    assert (done.returncode, done.stderr) == (0, "ERROR scorewise_actors.resilience half a character: \\ud83d\n")
+
+
+def test_half_a_character_in_a_json_line():
+    """A file takes the line, and what was meant can be read from it."""
+    record = logging.LogRecord(NAME, logging.INFO, "file", 1, "half: \ud83d", (), None)
+    line = logs.JsonFormatter().format(record)
+    assert json.loads(line.encode())["message"] == "half: \ud83d"
 
 
 def test_json_lines_of_both_logs():

@@ -25,7 +25,7 @@ from supervisors import (
     end_actor,
     which_children,
 )
-from supervisors.supervisor import WhichChildren
+from supervisors.children import WhichChildren
 from supervisors.testing import DEADLINE, Do, EventLog, await_true
 from supervisors.timer import Timer
 

@@ -114,7 +114,7 @@ class Pair:
         self.tick = 1 / 1024 if alone else 0.0
         """Between two operations, where several restarts may be delayed each by itself: none are due at the same time,
         since delays are multiples of 1/8 s. Which comes first then is nobody's business."""
-        self.core.run()
+        self.core.start()
         self.model.begin()
         self.compare("init")
 
@@ -126,8 +126,8 @@ class Pair:
             case "kill" | "end":
                 self.kill(argument, "crash" if what == "kill" else "normal")
             case "kill below":
-                attempt, row = core.living.get(argument), model.find(argument)
-                if attempt is not None and attempt.sub is not None and row is not None and row.kid.tree is not None:
+                attempt, row = core._living.get(argument), model.find(argument)
+                if attempt is not None and attempt.below is not None and row is not None and row.kid.tree is not None:
                     names = [kid.id for kid in row.kid.tree.kids][:1]
                     core.kill([f"{argument}/{name}" for name in names])
                     core.world.settle()
@@ -177,7 +177,7 @@ class Pair:
             assert child is None or repr(child) in core.exit.detail
         answers = {number: getattr(reply.error, "code", reply.error) for number, reply in core.replies.items()}
         assert answers == model.answers, after
-        gave_up = [(event.child, event.rule) for _, event in core.reports if isinstance(event, GaveUp)]
+        gave_up = [(event.child, event.rule) for _, event in core.events if isinstance(event, GaveUp)]
         assert gave_up == model.gave_up, after
 
 
@@ -226,4 +226,4 @@ def play(tree: Tree, operations: list[tuple[str, Any]], step: Step) -> None:
         pair.model.stop()
         pair.compare("stop")
     assert set(pair.core.replies) == set(pair.core.requested)
-    assert pair.core.timers == {}
+    assert pair.core._timers == {}

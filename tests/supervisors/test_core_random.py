@@ -105,7 +105,7 @@ class Watcher(CoreRunner):
         again, the_same = step(state, event, now, random.Random(seed))
         assert again == after, "a step changed the state it started from"
         assert repr(the_same) == repr(commands)
-        living = set(self.living) - ({event.child} if isinstance(event, ChildDown | ChildRefused) else set())
+        living = set(self._living) - ({event.child} if isinstance(event, ChildDown | ChildRefused) else set())
         for command in commands:
             if isinstance(command, StopActor):
                 self.check_stop(after, command, living)
@@ -188,10 +188,10 @@ def check_limits(runner: Watcher) -> None:
     if (
         runner.cleared
         or runner.spec.restarts.backoff is not None
-        or any(isinstance(event, GaveUp) for _, event in runner.reports[:-1])
+        or any(isinstance(event, GaveUp) for _, event in runner.events[:-1])
     ):
         return
-    times = [time for time, event in runner.reports if isinstance(event, Restarting)]
+    times = [time for time, event in runner.events if isinstance(event, Restarting)]
     for last in times:
         assert sum(0 <= last - time <= limit.period for time in times) <= limit.max_restarts
 
@@ -200,7 +200,7 @@ def stop_in_time(runner: Watcher) -> None:
     """A stop ends within the sum of the times of those that live, or within the longest if they stop together; those
     who would not stop are named, and nobody else.
     """
-    living = [runner.kids[name] for name in runner.living]
+    living = [runner.kids[name] for name in runner._living]
     takes = [LADDER_TAKES if kid.stops == "never" else kid.stop_takes for kid in living]
     begun, ending = runner.world.now, runner.state.phase is Phase.STOPPING
     stubborn = {f"sup/{kid.id}" for kid in living if kid.stops == "never"}
@@ -210,19 +210,19 @@ def stop_in_time(runner: Watcher) -> None:
     took = runner.world.now - begun
     assert took <= (max(takes, default=0.0) if runner.spec.stops_together else sum(takes)) + 1e-9
     assert set(runner.exit.leaked) <= stubborn or ending
-    told = [event.children for _time, event in runner.reports if isinstance(event, Leaked)]
+    told = [event.children for _time, event in runner.events if isinstance(event, Leaked)]
     assert told == ([runner.exit.leaked] if runner.exit.leaked else [])
 
 
 def check_ended(runner: Watcher) -> None:
-    commands = [command for _time, command in runner.log]
+    commands = [command for _time, command in runner.commands]
     assert sum(isinstance(command, Exit) for command in commands) == 1
     assert isinstance(commands[-1], Exit)
     assert runner.exit is not None
     assert set(runner.replies) == set(runner.requested), "a request was not answered"
     assert runner.state.phase is Phase.ENDED
-    assert not runner.living
-    assert runner.timers == {}
+    assert not runner._living
+    assert runner._timers == {}
     assert (runner.exit.kind is ExitKind.START_FAILED) == (runner.init_failed is not None)
 
 
@@ -231,7 +231,7 @@ def check_ended(runner: Watcher) -> None:
 def test_any_history_ends_in_order(tree: Tree, operations: list[tuple[str, Any]]) -> None:
     """Whatever happened, a stop request ends the supervisor: in order, with every request answered once."""
     runner = Watcher(tree)
-    runner.run()
+    runner.start()
     operate(runner, operations)
     if runner.exit is None:
         stop_in_time(runner)
@@ -244,19 +244,19 @@ def test_any_history_ends_in_order(tree: Tree, operations: list[tuple[str, Any]]
 def test_any_history_comes_to_rest(tree: Tree, operations: list[tuple[str, Any]]) -> None:
     """When nothing happens any more, all that is to run runs, and no request is left open."""
     runner = Watcher(tree)
-    runner.run()
+    runner.start()
     operate(runner, operations)
     runner.world.advance(1000.0)
     assert set(runner.replies) == set(runner.requested)
     if runner.exit is not None:
         check_ended(runner)
         return
-    assert sum(isinstance(command, InitDone) for _time, command in runner.log) == 1
+    assert sum(isinstance(command, InitDone) for _time, command in runner.commands) == 1
     assert runner.state.phase is Phase.RUNNING
     assert runner.state.plan is None
-    assert runner.timers == {}
+    assert runner._timers == {}
     assert {row.status for row in runner.state.children} <= {Status.UP, Status.UNDEFINED}
-    assert {row.id for row in runner.state.children if row.status is Status.UP} == set(runner.living)
+    assert {row.id for row in runner.state.children if row.status is Status.UP} == set(runner._living)
 
 
 @RANDOM
@@ -265,11 +265,11 @@ def test_crashes_alone_leave_all_permanent_children_up(tree: Tree, victims: list
     """Without requests and refusals every permanent child is up again after a crash, unless the limit was reached."""
     fine = Tree(tuple(Kid(kid.id, stop_takes=kid.stop_takes) for kid in tree.kids), tree.options)
     runner = Watcher(fine)
-    runner.run()
+    runner.start()
     for victim in victims:
         runner.kill(victim)
         runner.world.advance(10.0)
         if runner.exit is None:
-            assert set(runner.living) == set(runner.kids)
+            assert set(runner._living) == set(runner.kids)
             assert all(row.status is Status.UP for row in runner.state.children)
     check_limits(runner)

@@ -24,7 +24,7 @@ from tests.supervisors.scenarios import Kid, Tree, permanent, transient
 
 def running(*kids: Kid, **options) -> CoreRunner:
     runner = CoreRunner(World(), Tree(kids, options))
-    runner.run()
+    runner.start()
     return runner
 
 
@@ -98,7 +98,7 @@ def test_child_added_during_init_waits_for_its_turn() -> None:
     fine = runner.add(Kid("d"))
     assert answer(runner, refused).error is not None
     assert answer(runner, fine).value == "d"
-    assert runner.initialised
+    assert runner.is_up
     assert runner.world.trace == ["+a", "+b", "!c", "+d"]
 
 
@@ -106,8 +106,8 @@ def test_child_added_before_init_starts_with_init() -> None:
     """Nothing starts before Init, not even by request."""
     runner = CoreRunner(World(), Tree(permanent("a")))
     request = runner.add(Kid("b"))
-    assert runner.log == []
-    runner.run()
+    assert runner.commands == []
+    runner.start()
     assert runner.world.trace == ["+a", "+b"]
     assert answer(runner, request).value == "b"
 
@@ -193,7 +193,7 @@ def test_attempts_are_numbered_across_children() -> None:
     answer(runner, runner.request(lambda n: TerminateChild(n, "b")))
     answer(runner, runner.request(lambda n: DeleteChild(n, "b")))
     answer(runner, runner.add(Kid("b")))
-    numbers = [command.attempt for _time, command in runner.log if isinstance(command, StartActor)]
+    numbers = [command.attempt for _time, command in runner.commands if isinstance(command, StartActor)]
     assert len(numbers) == len(set(numbers)) == 4
 
 
@@ -265,7 +265,7 @@ def test_a_refused_restart_is_tried_again_whatever_its_reason(reason) -> None:
     runner.next_starts("t", ("hang",))
     runner.kill("t")
     runner.world.settle()
-    attempt = runner.living.pop("t")
+    attempt = runner._living.pop("t")
     runner.send(ChildRefused("t", attempt.number, reason))
     runner.world.settle()
     assert [row.status for row in which_children(runner.state)] == ["up"]

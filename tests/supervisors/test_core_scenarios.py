@@ -21,7 +21,7 @@ from tests.supervisors.core_runner import CoreRunner, Step, World
 def play(scenario: s.Scenario, step: Step = step) -> CoreRunner:
     """Run a row of the table on the core, then stop it; raises ``AssertionError`` where it does something else."""
     runner = CoreRunner(World(), scenario.tree, path="rt", step=step)
-    runner.run()
+    runner.start()
     looker = _Looker(runner)
     for number, action in enumerate(scenario.script):
         try:
@@ -32,7 +32,7 @@ def play(scenario: s.Scenario, step: Step = step) -> CoreRunner:
         runner.send(StopRequested(SHUTDOWN))
         runner.world.run_until(lambda: runner.exit is not None)
     assert set(runner.replies) == set(runner.requested)
-    assert runner.timers == {}, "a timer outlives the supervisor"
+    assert runner._timers == {}, "a timer outlives the supervisor"
     return runner
 
 
@@ -80,7 +80,7 @@ class _Looker:
                 assert runner.exit.kind.value == action.kind
                 assert action.text in str(runner.exit)
             case s.Gave():
-                told = [event for _time, event in runner.reports if isinstance(event, GaveUp)]
+                told = [event for _time, event in runner.events if isinstance(event, GaveUp)]
                 assert [(e.child, e.rule, len(e.restarts)) for e in told] == [
                     (action.child, action.rule, action.restarts)
                 ]
@@ -95,7 +95,7 @@ class _Looker:
     def see(self, expected: s.See) -> None:
         if expected.took is not None:
             # at rest: nothing is starting or stopping any more
-            self.world.run_until(lambda: not any(not a.ready or a.stopping for a in self.runner.living.values()))
+            self.world.run_until(lambda: not any(not a.ready or a.stopping for a in self.runner._living.values()))
             assert self.world.now - self.looked == pytest.approx(expected.took)
         self.looked = self.world.now
         rows = which_children(self.runner.state)
@@ -113,7 +113,7 @@ class _Looker:
             due = [row.due - self.world.now for row in rows if row.due is not None]
             assert min(due, default=None) == pytest.approx(expected.due)
         waits = any(row.due is not None for row in rows)
-        assert waits or not self.runner.timers, f"nothing waits for {set(self.runner.timers)}"
+        assert waits or not self.runner._timers, f"nothing waits for {set(self.runner._timers)}"
 
 
 @pytest.mark.parametrize("scenario", s.TABLE.values(), ids=s.TABLE)

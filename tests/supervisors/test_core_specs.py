@@ -60,7 +60,10 @@ SIGNIFICANT = {"restart": RestartType.TRANSIENT, "significant": True}
         ),
         (lambda: SupervisorSpec(auto_shutdown="ever"), r"SupervisorSpec\.auto_shutdown must be one of .*got 'ever'"),
         (lambda: SupervisorSpec(on_give_up="end"), r"SupervisorSpec\.on_give_up must be one of GiveUp\.END"),
-        (lambda: SupervisorSpec(pause=math.inf), r"SupervisorSpec\.pause must be a finite number of seconds, got inf"),
+        (
+            lambda: SupervisorSpec(pause=math.inf),
+            r"SupervisorSpec\.pause must be a finite number .*got inf",
+        ),
         (
             lambda: SupervisorSpec(pool=True, max_children=0),
             r"SupervisorSpec\.max_children .*at least 1.*got 0",
@@ -116,7 +119,7 @@ def test_types_of_parts_are_checked():
         lambda: SupervisorSpec(parallel_stop=1),
         lambda: SupervisorSpec(give_up_hook=1),
     ):
-        with pytest.raises((TypeError, ValueError)):
+        with pytest.raises(ValueError, match="must be"):
             make()
 
 
@@ -139,7 +142,7 @@ def test_children_may_come_from_any_iterable():
 def test_the_same_checks_hold_for_children_that_are_added():
     """start_child answers the error that the specification would have raised; nothing is started."""
     runner = CoreRunner(World(), Tree((Kid("a"),)))
-    runner.run()
+    runner.start()
     for spec in (child("b", **SIGNIFICANT),):
         number = runner.request(lambda n, spec=spec: StartChild(n, spec))
         assert "is significant" in str(runner.replies[number].error)

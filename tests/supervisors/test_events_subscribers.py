@@ -176,7 +176,7 @@ def test_a_queued_subscriber_that_raises_gets_the_next_event(runtime, queued, er
 @pytest.mark.parametrize("limit", [0, -1, 1.5, True, None])
 def test_a_queue_without_a_bound_cannot_be_made(runtime, limit):
     """Unbounded memory is what it is there to prevent."""
-    with pytest.raises(ValueError, match=r"EventQueue\.limit must be a whole number of events of at least 1"):
+    with pytest.raises(ValueError, match=r"EventQueue\.limit must be a whole number of at least 1"):
         EventQueue(runtime, print, limit=limit)
 
 

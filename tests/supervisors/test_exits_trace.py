@@ -74,6 +74,11 @@ def bad_source():
     compile("a = (1,\nb c", "<source>", "exec")
 
 
+def misspelt():
+    print_it = None
+    return print_if or print_it  # noqa: F821
+
+
 def no_text():
     class NoText(Exception):
         def __str__(self):
@@ -99,6 +104,7 @@ RAISERS = (
     with_notes,
     group,
     bad_source,
+    misspelt,
     no_text,
     endless,
     not_an_exception,

@@ -251,7 +251,7 @@ def test_watching_twice_brings_one_down(stage, make):
 
 def test_a_watch_can_be_ended(stage, make, runtime):
     """No news come after it, not even one that waits in the mailbox already."""
-    watcher, watched, gate = make(), make(), threading.Event()
+    watcher, watched, gate, entered = make(), make(), threading.Event(), threading.Event()
     ref, target = stage.enter(watcher, "watcher"), stage.enter(watched)
     others = len(watched._watchers)
     told(ref, lambda actor: actor.watch(target))
@@ -260,11 +260,12 @@ def test_a_watch_can_be_ended(stage, make, runtime):
     told(ref, lambda actor: actor.watch(target))
 
     def unwatch(actor):
+        entered.set()
         gate.wait(DEADLINE)
         actor.unwatch(target)
 
     undone = ref.request(Do(unwatch))
-    await_true(lambda: watcher._in_hand, "it is held up")
+    assert entered.wait(DEADLINE)  # or the news overtake it
     target.tell(Do(crash))
     end_of(watched)
     await_true(lambda: watcher.mailbox._signals, "the news are there")

@@ -44,13 +44,13 @@ def box_of(kind, **policy):
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({"limit": 0}, "MailboxPolicy.limit must be a whole number of messages of at least 1, got 0"),
+        ({"limit": 0}, "MailboxPolicy.limit must be a whole number of at least 1, got 0"),
         ({"limit": True}, "MailboxPolicy.limit must be a whole number"),
         ({"limit": "9"}, "MailboxPolicy.limit must be a whole number"),
         ({"limit": 1.5}, "MailboxPolicy.limit must be a whole number"),
         ({"high": 0}, "MailboxPolicy.high must be a whole number"),
         ({"high": 4, "low": 4}, "MailboxPolicy.low must be below high (4), got 4"),
-        ({"high": 4, "low": -1}, "MailboxPolicy.low must be a whole number of messages of at least 0, got -1"),
+        ({"high": 4, "low": -1}, "MailboxPolicy.low must be a whole number of at least 0, got -1"),
         ({"limit": 3, "high": 4}, "MailboxPolicy.high must be at most limit (3), got 4"),
         ({"on_full": "reject"}, "MailboxPolicy.on_full must be one of OnFull.REJECT, OnFull.DROP_OLDEST, got 'reject'"),
         ({"park": 0}, "MailboxPolicy.park must be a whole number"),
@@ -74,7 +74,7 @@ def test_the_limits_of_a_policy_follow_from_its_bound():
 
 def test_a_specification_takes_a_policy_and_nothing_else():
     """A number in its place is an error when the specification is made."""
-    with pytest.raises(TypeError, match="mailbox"):
+    with pytest.raises(ValueError, match="mailbox"):
         ChildSpec("a", lambda: None, mailbox=100)
 
 

@@ -12,10 +12,13 @@ def test_a_thread_that_cannot_be_started_is_a_refused_start_with_a_growing_delay
         import resource
         from policies.backoff import Backoff
         from supervisors.events import Restarting, StartRefused
+        class Alone(Probe):
+            shares_thread = False  # the thread in which the first one ended would carry the next
+
         policy = RestartPolicy(Intensity(100, 60.0), Backoff(0.05, multiplier=2.0, max_delay=60.0, jitter=0.0),
                                max_streak=None, immediate=0)
         runtime = Runtime("rt")
-        runtime.start(Supervisor(SupervisorSpec((ChildSpec("a", Probe), ChildSpec("b", Probe)), restarts=policy)))
+        runtime.start(Supervisor(SupervisorSpec((ChildSpec("a", Alone), ChildSpec("b", Probe)), restarts=policy)))
         log = EventLog(runtime)
         if os.getuid() == 0:
             os.setuid(65534)  # the limit does not bind root

@@ -3,6 +3,7 @@
 from tests.supervisors.test_runtime_processes import run
 
 TELLING = """
+    patience = PATIENCE  # seconds without a signal after which nothing goes on any more
     got = []
     runtime = tree(ChildSpec("a", Probe), ChildSpec("b", lambda: AsyncProbe(LoopThread("rt loop"))))
     a, b, nobody = runtime.ref("rt/a"), runtime.ref("rt/b"), runtime.ref("rt/nobody")
@@ -17,7 +18,7 @@ TELLING = """
         seen = -1
         while seen != len(got):
             seen = len(got)
-            time.sleep(10)
+            time.sleep(patience)
         os.write(1, b"deadlock" + bytes([10]))
         os._exit(3)
     threading.Thread(target=watch, daemon=True).start()
@@ -29,7 +30,7 @@ TELLING = """
 def test_a_signal_handler_may_tell_at_any_moment():
     """Thousands of signals meet the main thread while it tells, asks and looks names up: nothing is held twice."""
     code, said, err = run(
-        TELLING
+        TELLING.replace("PATIENCE", "10")
         + """
     while len(got) < 4000:
         for ref in (a, b, nobody):
@@ -56,7 +57,7 @@ def test_a_mailbox_with_a_lock_would_deadlock():
         self._queue = queue.Queue()
     Mailbox.__init__ = with_a_lock
     """
-        + TELLING
+        + TELLING.replace("PATIENCE", "1")
         + """
     while True:
         a.tell("from main")

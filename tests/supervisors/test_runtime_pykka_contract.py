@@ -11,6 +11,7 @@ from pykka._envelope import Envelope
 
 from supervisors import ReplyFuture, ThreadActor
 from supervisors.actor import Actor
+from supervisors.incarnation import Incarnation
 from supervisors.testing import DEADLINE, down_of
 
 
@@ -85,7 +86,7 @@ def test_an_actor_has_what_the_kernel_reads():
 def test_pykka_makes_of_an_actor_what_the_kernel_makes_later():
     """The constructor sets these four and nothing else: the kernel sets the inbox at once, the others when asked."""
     assert set(vars(pykka.ThreadingActor())) == {"actor_urn", "actor_inbox", "actor_stopped", "_actor_ref"}
-    assert {"actor_urn", "actor_stopped", "actor_ref"} <= set(vars(Actor))
+    assert {"actor_urn", "actor_stopped", "actor_ref"} <= set(vars(Incarnation))
 
 
 def test_what_is_made_later_is_the_same_for_everybody():

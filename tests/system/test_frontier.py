@@ -3,63 +3,18 @@
 import random
 
 import pytest
+from frontier_journal import DOWN, Journal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.backoff import Backoff
-from policies.classify import FailureClassifier
 from policies.failures import Failure
 from policies.retry import RetryPolicy
-from scorewise_actors import ledger
-from scorewise_actors.checkpoints.ops import State
-from scorewise_actors.frontier import LEASE_SECONDS, POISON_CRASHES, POISON_SHARED, MemoryFrontier
+from scorewise_actors.frontier import LEASE_SECONDS, POISON_CRASHES, POISON_SHARED
 from scorewise_actors.job import Request
 from scorewise_actors.messages.jobs import Failed, Returned, Scraped
 
 URLS = [f"http://site{n % 2}.test/page/{n}" for n in range(6)]
-RETRY = RetryPolicy(max_attempts=3, backoff=Backoff(base_delay=1.0, jitter=0.0))
-DOWN = Failure("Error", "Page.goto: net::ERR_CONNECTION_REFUSED")
-
-
-class Journal:
-    """Carries out commits on a journal state in memory, and acknowledges them."""
-
-    def __init__(self, retry=RETRY):
-        self.retry = retry
-        self.state = State()
-        for op in ledger.opening(self.state.root, 0.0):
-            self.state.change(op)
-        self.frontier = self.open()
-
-    def open(self):
-        self.frontier = MemoryFrontier(
-            self.state.root, retry=self.retry, classifier=FailureClassifier(), rng=random.Random(1), epoch=0.0
-        )
-        return self.frontier
-
-    def record(self, swapped):
-        for commit in swapped.commits:
-            for op in commit.ops:
-                self.state.change(op)
-            self.frontier.committed(commit.items)
-        return swapped
-
-    def add(self, urls):
-        count, commit = self.frontier.add([Request(url) for url in urls])
-        if commit is not None:
-            for op in commit.ops:
-                self.state.change(op)
-        return count
-
-    def swap(self, holder="a", *completed, want=1, now=0.0):
-        return self.record(self.frontier.swap(holder, completed, want, now))
-
-    def lease(self, holder="a", now=0.0):
-        (lease,) = self.swap(holder, now=now).leases
-        return lease
-
-    def audit(self):
-        return ledger.audit(self.state.root)
 
 
 @pytest.fixture

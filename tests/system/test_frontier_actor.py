@@ -6,7 +6,9 @@ import shutil
 import pytest
 from harness import QUICK_RETRY, wait_until
 
+from policies.backoff import Backoff
 from policies.failures import Failure
+from policies.hosts import HostPolicy
 from policies.restart import RestartType, Strategy
 from scorewise_actors import ledger
 from scorewise_actors.actors.checkpoint import CheckpointActor
@@ -21,6 +23,8 @@ from scorewise_actors.plan import JobPlan
 from supervisors import ChildKind, ChildSpec, ExitKind, ExitReason, Runtime, Supervisor, SupervisorSpec, ThreadActor
 
 SCRAPER = "system/job:x/scrape-1"
+TOUCHY = HostPolicy(evidence=1, pauses=Backoff(0.5, 2.0, 0.5, 0.0))
+LOST = Failure("HttpStatusError", "HTTP status 501", status=501)
 
 
 class Sink(ThreadActor):
@@ -49,7 +53,8 @@ class Rig:
     def __init__(self, folder):
         self.disk = FillingDisk()
         self.store = CheckpointStore(folder, None, disk=self.disk)
-        self.plan = JobPlan("x", None, SystemConfig(storage_path=folder, retry=QUICK_RETRY), self.store)
+        config = SystemConfig(storage_path=folder, retry=QUICK_RETRY, hosts=TOUCHY)
+        self.plan = JobPlan("x", None, config, self.store)
         self.board = JobBoard()
         self.board.first_journal = self.store.open("x")
         self.got, self.told = [], []
@@ -114,6 +119,24 @@ def test_an_outcome_that_was_not_durable_when_the_frontier_died_is_not_recorded_
     wait_until(lambda: rig.board.progress.done == 1)
     counted = ledger.audit(rig.store.read("x")[0])
     assert (counted.done, counted.recorded_twice) == (1, 0)
+
+
+def test_a_parked_host_is_probed_when_its_pause_is_over_also_after_a_crash_of_the_frontier(rig):
+    """Nothing else happens meanwhile: an open host has an item under way, and a timer wakes the frontier."""
+    urls = ["http://open.test/", *(f"http://down.test/{n}" for n in range(4))]
+    assert rig.frontier.request(AddRequests(tuple(map(Request, urls)))).get(timeout=60) == 5
+    rig.swap(want=2)
+    wait_until(lambda: len(rig.leases) == 2)
+    rig.swap(Failed(1, rig.leases[1].token, LOST), want=3)
+    wait_until(lambda: len(rig.leases) == 3, "the probe")
+    assert ledger.audit(rig.store.read("x")[0]).dead[0].url == urls[1]
+    assert rig.board.progress.delayed == 2
+    rig.crash_frontier()
+    wait_until(lambda: rig.board.progress.waiting == 4, "all is in hand again")
+    rig.swap(want=4)
+    wait_until(lambda: len(rig.leases) == 5, "the item of the open host, and one probe of the other")
+    assert {lease.request.url for lease in rig.leases[3:]} == {urls[0], rig.leases[4].request.url}
+    assert rig.board.progress.delayed == 2
 
 
 def test_the_last_message_of_a_dead_scraper_gets_no_lease(rig):
