@@ -181,12 +181,15 @@ def test_a_system_that_is_left_in_mid_run_stops_in_order(storage, healthy_site):
         ({"request_handler_timeout": -1}, "request_handler_timeout"),
         ({"colour": "red"}, "colour"),
         ({"retry": "often"}, "retry"),
+        ({"storage_path": None}, "SystemConfig.storage_path must be a path, got None"),
+        ({"key": 5}, "SystemConfig.key must be 32 bytes, their base64 or None, got a int$"),
+        ({"config": "fast"}, "config must be a SystemConfig, got 'fast'"),
     ],
 )
 def test_a_bad_setting_is_named(storage, settings, message):
     """The error names field and value."""
     with pytest.raises(ConfigurationError, match=message):
-        ActorSystem(storage_path=storage, key=KEY, **settings)
+        ActorSystem(**{"storage_path": storage, "key": KEY, **settings})
 
 
 def test_user_data_that_cannot_be_kept_is_refused(system, healthy_site):
