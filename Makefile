@@ -21,7 +21,7 @@ demo: $(READY) $(BROWSER)
 	$(BIN)/scorewise demo $(ARGS)
 
 test: $(READY) $(BROWSER)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check $(CODE)
