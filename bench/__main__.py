@@ -7,11 +7,11 @@ reported and is no failure; the exit code is 1 when something could not be measu
 import argparse
 import sys
 
-from bench import kernel, monitor, pages, policies, retries
+from bench import kernel, monitor, pages, policies, recovery, retries
 from bench.rows import table
 from bench.spec import Bench, CannotMeasureError
 
-BENCHES: tuple[Bench, ...] = (kernel.BENCH, monitor.BENCH, pages.BENCH, policies.BENCH, retries.BENCH)
+BENCHES: tuple[Bench, ...] = (kernel.BENCH, monitor.BENCH, pages.BENCH, policies.BENCH, recovery.BENCH, retries.BENCH)
 """All benches, in the order in which they run."""
 
 

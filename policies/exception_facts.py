@@ -37,7 +37,7 @@ def facts_of(exception: BaseException) -> dict[str, Any]:
     holders = (exception, _read(exception, "response"))
     return {
         "type": type(exception).__name__,
-        "message": _message(exception),
+        "message": message_of(exception),
         "code": _code(exception),
         "status": next(_statuses(holders), None),
         "headers": _headers(holders),
@@ -67,7 +67,8 @@ def _read(holder: Any, name: str) -> Any:
         return None
 
 
-def _message(exception: BaseException) -> str:
+def message_of(exception: BaseException) -> str:
+    """What `exception` says, also where its class raises in place of a text."""
     message = _read(exception, "message")
     if isinstance(message, str):
         return message

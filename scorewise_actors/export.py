@@ -93,11 +93,15 @@ def open_results(path: str | os.PathLike[str], *, replace: bool = False) -> Resu
     kind = results_kind(path)
     if not path.parent.is_dir():
         raise ConfigurationError(f"--out {path}: the folder {path.parent} does not exist; create it first")
+    try:
+        held = path.stat().st_size if path.exists() else 0
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise ResultsFileError(path, error.errno or 0) from error
     if path.exists() and not path.is_file():
         raise ConfigurationError(f"--out {path} is no regular file; name a file that ends in .jsonl, .csv or .json")
     if kind == ".jsonl":
         return JsonLines(path, replace=replace)
-    if path.exists() and path.stat().st_size and not replace:
+    if held and not replace:
         raise _foreign(path)
     return WholeFile(path)
 

@@ -27,6 +27,7 @@ from scorewise_actors.job import DeadLetter, Progress, Request
 from scorewise_actors.ledger import Tries
 from scorewise_actors.messages.jobs import Commit, Failed, Lease, Outcome, OutcomeSeen, Returned, Scraped
 from scorewise_actors.page_url import place_of
+from scorewise_actors.redaction import redact_text
 
 LEASE_SECONDS = 30.0
 """How long a lease is good for without being renewed."""
@@ -351,7 +352,7 @@ class MemoryFrontier:
             commits.append(self._remember(item))
             return
         crashes = tries.crashes + tries.shared
-        message = f"given up after {crashes} crashes while it was being scraped, the last: {why}"
+        message = redact_text(f"given up after {crashes} crashes while it was being scraped, the last: {why}")
         request = self._requests[item]
         letter = DeadLetter(
             request.url, request.unique_key, tries.attempts, "PoisonItem", "browser", message, "poison limit"
@@ -384,6 +385,6 @@ class MemoryFrontier:
             attempts=attempts,
             error_type=failure.type,
             category=classified.category.value,
-            message=lines[0][:300],
+            message=redact_text(lines[0])[:300],
             rule=f"{classified.rule_id}: {reason}",
         )

@@ -25,6 +25,12 @@ def check_job_id(job_id: Any) -> None:
         raise ConfigurationError(f"job_id must be a non-empty text of at most 200 bytes in UTF-8, got {job_id!r}")
 
 
+def _user_data(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"Request.user_data must be a dict, got {value!r}")
+    return dict(value)
+
+
 @attrs.frozen
 class Request:
     """One page to scrape. Two requests with the same ``unique_key`` are one item."""
@@ -32,7 +38,7 @@ class Request:
     url: str = attrs.field()
     label: str | None = attrs.field(default=None)
     """For routing in the handler."""
-    user_data: Mapping[str, Any] = attrs.field(factory=dict, converter=dict)
+    user_data: Mapping[str, Any] = attrs.field(factory=dict, converter=_user_data)
     """Plain values (checked when the request is recorded) that come back in ``context.request``."""
     unique_key: str = attrs.field(default="")
     """Identity of the item; unless given, what ``page_url.canonical_url`` makes of the URL."""
@@ -151,7 +157,7 @@ class DeadLetter:
     category: str
     """``network``, ``browser``, ``system``, ``application``, ``external`` or ``unknown``."""
     message: str
-    """First line of the error, URLs' credentials masked."""
+    """First line of the error, without credentials and other secrets."""
     rule: str = ""
     """The rule of the classification table, or the limit, that decided."""
 
@@ -168,7 +174,7 @@ class Verdict:
     outcome: str
     """``completed``, ``aborted``, ``interrupted``, ``storage`` or ``failed``."""
     rule: str = ""
-    """The rule that decided, for example ``infra evidence``."""
+    """The rule that decided, for example ``infra_evidence``."""
     reason: str = ""
     """One sentence for people."""
     evidence: Mapping[str, Any] = attrs.field(factory=dict)

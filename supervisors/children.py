@@ -2,11 +2,12 @@
 
 Each function sends a request and returns its future, which is always answered: ``get()`` it, or await it on an event
 loop. Errors are ``SupervisorError`` with OTP's word as ``code``, or ``pykka.ActorDeadError``, at once, if nobody is
-there. Any thread.
+there. What is no ``ChildSpec`` and no id raises ``ValueError`` in the caller. Any thread.
 """
 
 import attrs
 
+from policies import validation
 from supervisors.core.transitions import (
     DeleteChild,
     ResetRestarts,
@@ -34,7 +35,7 @@ class CountChildren:
 class GetChildSpec:
     """Ask a supervisor for the specification of a child."""
 
-    child: str
+    child: str = attrs.field(validator=validation.instance_of(str))
 
 
 def start_child(supervisor: Ref, spec: ChildSpec) -> ReplyFuture:

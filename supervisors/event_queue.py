@@ -39,8 +39,12 @@ class EventQueue:
         self._condition = threading.Condition(threading.RLock())  # reentrant: a signal handler may tell a dead actor
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"{runtime.name} event queue", daemon=True)
-        self._thread.start()
-        self._unsubscribe = runtime.subscribe(self._put, kinds)
+        self._unsubscribe = runtime.subscribe(self._put, kinds)  # first: it refuses kinds that are none
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._unsubscribe()
+            raise
 
     def __len__(self) -> int:
         """How many events wait."""

@@ -16,8 +16,9 @@ from loguru import logger
 from policies.validation import require_integer
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
+from supervisors.current import current_actor
 from supervisors.events import DeadLetter, Event, Launched, ManyZombies
-from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
+from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.idle_threads import IdleThreads
 from supervisors.incarnation import Incarnation
@@ -50,6 +51,8 @@ class Runtime:
     """
 
     def __init__(self, name: str = "system", clock: Clock = SYSTEM_CLOCK, *, max_zombies: int = 8) -> None:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"Runtime.name must be a non-empty string, the first part of every path; got {name!r}")
         require_integer("Runtime.max_zombies", max_zombies, 0)
         self.name = name
         self.max_zombies = max_zombies
@@ -74,6 +77,8 @@ class Runtime:
         """Requests that wait for somebody to take them up."""
         self.closed = False
         """True once this runtime serves nobody any more."""
+        self._left_behind = False
+        """True in a forked child: the threads of this runtime are those of the parent."""
         self._deadline: float | None = None
         self._root: Actor | None = None
         self._root_down = ReplyFuture()
@@ -84,11 +89,16 @@ class Runtime:
     def start(self, root: Actor, timeout: float = 60.0) -> Ref:
         """Start the root of the tree and wait until it is ready.
 
-        Raises ``RuntimeError`` with the reason if it refuses or if this runtime has had its tree, ``pykka.Timeout``
-        after ``timeout`` seconds.
+        Raises ``RuntimeError`` with the reason if it refuses or if this runtime has had its tree or its end,
+        ``ValueError`` for what is no new actor, ``pykka.Timeout`` after ``timeout`` seconds.
         """
         if self._root is not None:
             raise RuntimeError(f"the runtime {self.name!r} was started already: make a new one for a new tree")
+        if self.closed:
+            what = "stayed behind when the process was forked" if self._left_behind else "has ended"
+            raise RuntimeError(f"the runtime {self.name!r} {what}: make a new one for a new tree")
+        if not isinstance(root, Actor) or root.bound:
+            raise ValueError(f"the root of a tree must be an Actor, not yet started; got {root!r}")
         ready = ReplyFuture()
 
         def hear(signal: Signal) -> None:
@@ -114,10 +124,17 @@ class Runtime:
     def stop(self, timeout: float = 60.0, reason: ExitReason = SHUTDOWN) -> bool:
         """Stop the tree in order and wait at most ``timeout`` seconds. True if everything ended; then the timer ends
         too. False leaves the ladders climbing. Without a tree, or with one that ended before, only the timer ends.
+
+        An actor of this tree would wait in its own thread for its own end: it is answered False at once.
+        In a forked child there is nothing to end: True at once.
         """
+        if self._left_behind:
+            return True
         root = self._root
         if root is not None:
             root.request_stop(reason)
+            if self._is_held_up_by_caller():
+                return False
             with contextlib.suppress(pykka.Timeout):
                 self._wait(self._root_down, timeout)
             if not self._root_down.done():
@@ -125,12 +142,20 @@ class Runtime:
         self.close()
         return True
 
+    def _is_held_up_by_caller(self) -> bool:
+        """True if an actor of this tree cannot go on before the caller does."""
+        actor = current_actor()
+        alive = actor is not None and actor.bound and actor.runtime is self and actor.exit_reason is None
+        return alive and actor is not None and actor.wait_cell() is not None
+
     def _wait(self, future: ReplyFuture, timeout: float) -> None:
         """Where the caller of ``start`` and ``stop`` waits; a runtime for tests turns its clock meanwhile."""
         future.get(timeout=timeout)
 
     def close(self) -> None:
         """End the timer and the threads that are idle, and forget the names, once the tree has ended."""
+        if self._left_behind:
+            return
         _open_runtimes.discard(self)
         self.closed = True
         for errand in tuple(self.errands):
@@ -185,7 +210,9 @@ class Runtime:
         return tuple(ref for ref in found if ref is not None)
 
     def register(self, name: str, ref: Ref) -> None:
-        """Give a place a short name, see ``Names.register``."""
+        """Give a place in this tree a short name, see ``Names.register``."""
+        if not isinstance(ref, Ref) or ref.runtime is not self:
+            raise ValueError(f"a name stands for a place in the tree of {self.name!r}, a Ref of it; got {ref!r}")
         self.names.register(name, ref)
 
     def whereis(self, name: str) -> Ref | None:
@@ -196,9 +223,12 @@ class Runtime:
 
     def subscribe(self, subscriber: Subscriber, kinds: Iterable[str] | None = None) -> Callable[[], None]:
         """Call ``subscriber`` with each event (of these ``kinds``), in the thread where it happens: it must only pass
-        the event on. Returns the function that ends the subscription.
+        the event on. Returns the function that ends the subscription. Raises ``ValueError`` for what cannot be called,
+        and for kinds that are no strings in a container: a single string would be taken for its letters.
         """
-        entry = (subscriber, frozenset(kinds) if kinds is not None else None)
+        if not callable(subscriber):
+            raise ValueError(f"a subscriber must be callable, got {subscriber!r}")  # noqa: TRY004 - one error class for every bad field
+        entry = (subscriber, None if kinds is None else _kinds(kinds))
         with self.lock:
             self._subscribers = (*self._subscribers, entry)
 
@@ -237,7 +267,7 @@ class Runtime:
             if kinds is None or event.kind in kinds:
                 try:
                     subscriber(event)
-                except (Killed, ActorExit):  # not the subscriber's: meant for the actor in whose thread this runs
+                except Killed:  # not the subscriber's: meant for the actor in whose thread this runs
                     raise
                 except BaseException as error:  # noqa: BLE001 - nor may its SystemExit end the supervisor that tells it
                     logger.opt(exception=error).error("subscriber failed on {}: {!r}", event.kind, error)
@@ -273,6 +303,13 @@ class Runtime:
         return {f"{actor.path}#{actor.incarnation}": actor.stack() for actor in zombies}
 
 
+def _kinds(kinds: object) -> frozenset[str]:
+    found = frozenset(kinds) if isinstance(kinds, Iterable) and not isinstance(kinds, str) else None
+    if found is None or not all(isinstance(kind, str) for kind in found):
+        raise ValueError(f"the kinds of events must be strings in a list or set, such as ['ended'], got {kinds!r}")
+    return found
+
+
 _open_runtimes: "weakref.WeakSet[Runtime]" = weakref.WeakSet()
 
 
@@ -295,7 +332,9 @@ def _mark_dead() -> None:
     may have copied any of them held.
     """
     for runtime in list(_open_runtimes):
-        runtime.closed = True
+        runtime.closed = runtime._left_behind = True
+        runtime._root_down = ReplyFuture()  # the callbacks of the old one are the parent's
+        runtime._root_down.offer(ExitReason(ExitKind.NOPROC, "its threads stayed behind when the process was forked"))
         for ref in list(runtime._refs.values()):
             ref.point_to(None)
             ref.kept = None

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
+from policies import validation
 from supervisors.exits import SHUTDOWN, ExitReason
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class Signal:
 class Stop(Signal):
     """End after the message in hand, without serving the rest of the mailbox."""
 
-    reason: ExitReason = SHUTDOWN
+    reason: ExitReason = attrs.field(default=SHUTDOWN, validator=validation.instance_of(ExitReason))
 
 
 @attrs.frozen

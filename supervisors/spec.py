@@ -86,7 +86,9 @@ class ChildSpec:
 
     id: str = attrs.field()
     start: "Callable[[], Actor | None]" = attrs.field()
-    """Makes the actor object, not yet running, in the supervisor's thread. None declines the start (OTP ``ignore``)."""
+    """Makes the actor object, not yet running, in the supervisor's thread: it must be quick, as ``start_timeout`` does
+    not count for it. What takes time belongs into ``on_start``. None declines the start (OTP ``ignore``).
+    """
     restart: RestartType = attrs.field(default=RestartType.PERMANENT, validator=validation.member(RestartType))
     ladder: Ladder | None = attrs.field(default=None, validator=validation.instance_of(Ladder, optional=True))
     """None: the default ladder for a worker; unlimited patience with a supervisor."""
@@ -133,6 +135,8 @@ class ChildSpec:
 
 
 def _as_tuple(specs: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
+    if not isinstance(specs, Iterable):
+        raise ValueError(f"SupervisorSpec.children must be an iterable of ChildSpec values, got {specs!r}")  # noqa: TRY004
     return tuple(specs)
 
 
@@ -163,9 +167,6 @@ class SupervisorSpec:
     max_children: int | None = attrs.field(default=None, validator=validation.integer(1, optional=True))
 
     def __attrs_post_init__(self) -> None:
-        for child in self.children:
-            if not isinstance(child, ChildSpec):
-                raise ValueError(f"SupervisorSpec.children must be ChildSpec values, got {child!r}")  # noqa: TRY004
         if self.pool and self.strategy is not Strategy.ONE_FOR_ONE:
             raise ValueError(f"a pool is one_for_one, got strategy {self.strategy.name}")
         if self.pool and self.auto_shutdown is not AutoShutdown.NEVER:
@@ -181,9 +182,15 @@ class SupervisorSpec:
 
 
 def check_child_specs(specs: Iterable[ChildSpec], auto_shutdown: AutoShutdown = AutoShutdown.NEVER) -> None:
-    """Raise ``ValueError`` for a duplicate id or for a combination that OTP calls ``bad_combination``."""
+    """Raise ``ValueError`` for what is no ``ChildSpec``, for a duplicate id, or for a combination that OTP calls
+    ``bad_combination``.
+    """
+    if not isinstance(auto_shutdown, AutoShutdown):
+        raise ValueError(f"auto_shutdown must be one of {', '.join(map(str, AutoShutdown))}, got {auto_shutdown!r}")  # noqa: TRY004
     seen: set[str] = set()
-    for spec in specs:
+    for spec in _as_tuple(specs):
+        if not isinstance(spec, ChildSpec):
+            raise ValueError(f"SupervisorSpec.children must be ChildSpec values, got {spec!r}")  # noqa: TRY004
         if spec.id in seen:
             raise ValueError(f"duplicate child id {spec.id!r}: ids are unique within a supervisor")
         seen.add(spec.id)

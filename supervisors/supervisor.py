@@ -97,6 +97,8 @@ class Supervisor(ThreadActor):
     link_ladder = SUPERVISOR_LADDER
 
     def __init__(self, spec: SupervisorSpec) -> None:
+        if not isinstance(spec, SupervisorSpec):
+            raise ValueError(f"Supervisor takes a SupervisorSpec, got {spec!r}")  # noqa: TRY004 - one error class for every bad field
         super().__init__()
         self.spec = spec
         self._state = initial(spec, self.path)

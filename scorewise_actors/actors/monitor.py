@@ -73,7 +73,7 @@ class MonitorActor(TrackedActor):
             case StopWatch(id):
                 return self._memory.watches.pop(id, None) is not None
             case TakeSample():
-                return self._sampler.sample(self._limit())
+                return self._sampler.sample(self._limit(), asked=True)
             case RenewBrowsers(reason):
                 return self._upkeep.renew_all(reason, now)
         return super().handle(message)

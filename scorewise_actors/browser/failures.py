@@ -9,6 +9,7 @@ from typing import Any
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
+from policies.exception_facts import message_of
 from scorewise_actors.browser.errors import BrowserGone, DriverGone, GoneError, GuardTimeout
 from scorewise_actors.browser.pages import PageSlot
 
@@ -30,7 +31,7 @@ def failure_facts(error: BaseException, slot: PageSlot | None) -> dict[str, Any]
     ``deadline_exceeded`` False.
     """
     facts: dict[str, Any] = {}
-    first_line = str(error).partition("\n")[0]
+    first_line = message_of(error).partition("\n")[0]
     if (code := _code_of(error, first_line)) is not None:
         facts["code"] = code
     if (api := _api_of(error, first_line)) is not None:

@@ -110,7 +110,8 @@ def system_config(storage: str, options: Mapping[str, Any]) -> SystemConfig:
 def resume_command(job_id: str, storage: str) -> str:
     """The command that goes on with a job, as one types it."""
     place = [] if storage == (os.environ.get(STORAGE_VARIABLE) or _STORAGE) else ["--storage", storage]
-    return shlex.join(["scorewise", "resume", job_id, *place])
+    name = ["--", job_id] if job_id.startswith("-") else [job_id]
+    return shlex.join(["scorewise", "resume", *place, *name])
 
 
 def _abort(name: str) -> AbortPolicy:

@@ -68,7 +68,9 @@ def _import(module_name: str, folder: Path) -> ModuleType:
                 f"handler: there is no module {module_name!r} in {folder} or among the installed packages"
             ) from None
         raise _failed(module_name, error) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's module raises, SystemExit and CancelledError too
         raise _failed(module_name, error) from error
 
 
@@ -88,8 +90,10 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _failed(module_name: str, error: BaseException) -> ConfigurationError:
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.filename is not None:
         where = f"{error.filename}, line {error.lineno}"
+    elif isinstance(error, SyntaxError):  # there is no line of a file with null bytes
+        return ConfigurationError(f"handler: importing {module_name} failed: {type(error).__name__}: {error}")
     else:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{frame.filename}, line {frame.lineno}"

@@ -16,6 +16,8 @@ def read_requests(source: str) -> list[Request]:
     Raises ``ConfigurationError`` that names file, line number and value.
     """
     name = "stdin" if source == STDIN else source
+    if source == STDIN and sys.stdin is None:
+        raise ConfigurationError("--urls - is stdin, which is closed; give it the URLs, or name a file")
     try:
         content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
     except OSError as error:
@@ -40,6 +42,8 @@ def _request(text: str) -> Request:
         return Request.from_json(json.loads(text))
     except json.JSONDecodeError as error:
         raise ConfigurationError(f"{text[:80]!r} is no JSON object: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{text[:80]!r} is nested too deeply") from None
     except TypeError as error:
         raise ConfigurationError(f"{text[:80]!r} is no request ({error}); fields are {_FIELDS}") from None
 

@@ -1,7 +1,8 @@
 """The web server of the demo league, on loopback only.
 
 ``LeagueSite`` serves from threads of this process. ``SiteProcess`` runs one in a process of its own that outlives
-nobody: it ends on SIGTERM and when its stdin closes, so also when its owner is killed. By hand:
+nobody: it ends on SIGTERM and when its stdin closes, so also when its owner is killed. By hand it serves until Ctrl-C
+or SIGTERM, whatever its stdin is:
 
     python -m scorewise_actors.demo.site --seed 7 --matches 200 --port 8080
 
@@ -116,7 +117,7 @@ class SiteProcess:
         }
         arguments = [f"{option}={value}" for option, value in options.items()]
         process = subprocess.Popen(
-            [sys.executable, "-m", "scorewise_actors.demo.site", *arguments],
+            [sys.executable, "-m", "scorewise_actors.demo.site", "--until-eof", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -178,12 +179,15 @@ class SiteProcess:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve a league until SIGTERM, SIGINT or the end of stdin; exits with code 2 for wrong arguments."""
+    """Serve a league until SIGTERM or SIGINT, or with ``--until-eof`` the end of stdin; exits with code 2 for wrong
+    arguments.
+    """
     parser = argparse.ArgumentParser(prog="python -m scorewise_actors.demo.site", description="Serve the demo league.")
     parser.add_argument("--seed", type=int, default=7, help="seed of the league (default 7)")
     parser.add_argument("--matches", type=int, default=200, help="number of match pages (default 200)")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default 0: any free one)")
     parser.add_argument("--faults", default=None, help="shares such as slow=0.1,broken_404=0.02, or none for no faults")
+    parser.add_argument("--until-eof", action="store_true", help="end when stdin does (default: on Ctrl-C or SIGTERM)")
     options = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -195,6 +199,8 @@ def main(arguments: list[str] | None = None) -> None:
     with contextlib.closing(site):
         sys.stdout.write(json.dumps({"url": site.url, "pid": os.getpid()}) + "\n")
         sys.stdout.flush()
+        while not options.until_eof:  # in the background of a shell stdin is at its end, or stops who reads it
+            signal.pause()
         while os.read(0, 4096):
             pass
 

@@ -75,6 +75,8 @@ class AbortManager(TreeClient):
         """
         if config is not None and not isinstance(config, AbortConfiguration):
             raise AbortConfigurationError.because(f"AbortManager takes an AbortConfiguration, got {config!r}")
+        if notify is not None and not callable(notify):
+            raise AbortConfigurationError.because(f"notify must be a function or None, got {notify!r}")
         super().__init__(connection)
         self.config = config if config is not None else AbortConfiguration()
         self._notify = notify

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import datetime as dt
 import hashlib
+import math
 import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
+from policies.validation import is_number
 from scorewise_actors.actors.snapshot_keeper import SnapshotKeeper
 from scorewise_actors.checkpoints import (
     CheckpointCorrupted,
@@ -28,6 +30,7 @@ from scorewise_actors.checkpoints import (
     load_keys,
 )
 from scorewise_actors.checkpoints.keys import KEY_VARIABLE, key_file
+from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.messages.snapshots import (
     CreateSnapshot,
     DeleteSnapshot,
@@ -38,7 +41,7 @@ from scorewise_actors.messages.snapshots import (
     Refused,
     ValidateSnapshot,
 )
-from scorewise_actors.resilience.configuration import CheckpointConfiguration
+from scorewise_actors.resilience.configuration import CheckpointConfiguration, require_part
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import (
     CheckpointCorruptionError,
@@ -89,8 +92,14 @@ class CheckpointManager(TreeClient):
         connection: Connection | None = None,
     ) -> None:
         """``key`` as for ``load_keys``: 32 bytes or their base64; None takes ``SCOREWISE_CHECKPOINT_KEY``, or the key
-        file, which is made on first use. ``connection`` is the tree of a running system.
+        file, which is made on first use. ``connection`` is the tree of a running system. Raises ``ConfigurationError``
+        for what is no configuration or no key.
         """
+        require_part("CheckpointManager", config, CheckpointConfiguration)
+        if not isinstance(key, bytes | str | None):
+            raise ConfigurationError(
+                f"CheckpointManager's key must be 32 bytes, their base64 or None, got a {type(key).__name__}"
+            )
         super().__init__(connection)
         self.config = config if config is not None else CheckpointConfiguration()
         self._key = key
@@ -150,8 +159,12 @@ class CheckpointManager(TreeClient):
         Each a dict: ``id``, ``job_id``, ``timestamp`` (aware, UTC), ``sequence_number`` (from 1 on), ``status``
         (``ACTIVE``: the newest; ``COMPLETED``; with ``include_corrupted`` also ``CORRUPTED``, with ``problem``),
         ``metadata``, ``checksum`` (SHA-256 of the encoded data), ``schema_version``, ``size`` (bytes of the file).
-        Raises ``CheckpointValidationError``.
+        Raises ``CheckpointValidationError``, also for a ``limit`` that is no whole number of at least 0.
         """
+        if limit is not None and (not isinstance(limit, int) or not is_number(limit, 0, math.inf)):
+            raise CheckpointValidationError.because(
+                f"limit must be a whole number of at least 0 or None, got {limit!r}", field="limit"
+            )
         shown = {SnapshotStatus.ACTIVE, SnapshotStatus.COMPLETED}
         if include_corrupted:
             shown.add(SnapshotStatus.CORRUPTED)

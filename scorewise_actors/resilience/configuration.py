@@ -40,12 +40,20 @@ def _path(value: Any) -> Any:
 
 
 def _folder(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, Path):
+    if not isinstance(value, Path) or "\0" in str(value):
         raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} must be a folder's path, got {value!r}")
 
 
 def _a(kind: type) -> validation.Validator:
     return validation.instance_of(kind, error=ConfigurationError)
+
+
+def require_part(manager: str, given: object, kind: type) -> None:
+    """Raise ``ConfigurationError`` unless `given` is the part of a configuration that `manager` takes, or None."""
+    if not isinstance(given, kind | None):
+        raise ConfigurationError(
+            f"{manager} takes a {kind.__name__} (of a ResilienceConfiguration its part), got a {type(given).__name__}"
+        )
 
 
 @attrs.define(kw_only=True)

@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
+from policies.validation import LONGEST_WAIT, is_number
+from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.events import EventType, Severity
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction, of_any_form, recovery_of
 from scorewise_actors.messages.resilience import Analyse, RecordFailures
@@ -33,6 +35,16 @@ class FailureHandler(TreeClient):
     unavailable: ClassVar[type[ResilienceException]] = FailureHandlingError
 
     def __init__(self, connection: Connection | None = None, *, handler_timeout: float = HANDLER_TIMEOUT) -> None:
+        """``handler_timeout``: seconds that a handler has. Raises ``ConfigurationError`` for another number, and for a
+        configuration: this manager has none.
+        """
+        if not isinstance(connection, Connection | None):
+            raise ConfigurationError(f"FailureHandler takes no configuration, got a {type(connection).__name__}")
+        if not is_number(handler_timeout, 0.001, LONGEST_WAIT):
+            raise ConfigurationError(
+                f"FailureHandler's handler_timeout must be a number of seconds from 0.001 to {LONGEST_WAIT:.0f}, "
+                f"got {handler_timeout!r}"
+            )
         super().__init__(connection)
         self._timeout = handler_timeout
         self._handlers: dict[str, Handler] = {}

@@ -25,7 +25,7 @@ from scorewise_actors.messages.monitor import (
     TakeSample,
 )
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
-from scorewise_actors.resilience.configuration import ResourceConfiguration
+from scorewise_actors.resilience.configuration import ResourceConfiguration, require_part
 from scorewise_actors.resilience.connection import SYSTEM, Connection, SystemTree, TreeClient
 from scorewise_actors.resilience.definitions import threshold_policy
 from scorewise_actors.resilience.errors import (
@@ -60,6 +60,8 @@ class _Session:
     threshold_id: str
     callback: Callback | None
     loop: asyncio.AbstractEventLoop
+    watched: bool = False
+    """Whether the monitor was told of it: the configuration may have been changed since then."""
     reports: "deque[Report]" = attrs.field(factory=lambda: deque(maxlen=REPORTS_KEPT))
     task: "asyncio.Task[None] | None" = None
 
@@ -78,7 +80,10 @@ class ResourceMonitor(TreeClient):
     unavailable = ResourceMonitoringError
 
     def __init__(self, config: ResourceConfiguration | None = None, *, connection: Connection | None = None) -> None:
-        """``connection`` is the tree of a running system, whose own monitor is used then."""
+        """``connection`` is the tree of a running system, whose own monitor is used then. Raises
+        ``ConfigurationError`` for what is no configuration.
+        """
+        require_part("ResourceMonitor", config, ResourceConfiguration)
         super().__init__(connection)
         self.config = config if config is not None else ResourceConfiguration()
         self._policies: Mapping[str, ThresholdPolicy] = MappingProxyType({})
@@ -88,7 +93,7 @@ class ResourceMonitor(TreeClient):
         events, memory = self.events, MonitorMemory()
         bound = isinstance(self._connection, SystemTree)
         self._role = f"{SYSTEM}/monitor" if bound else "resources"
-        self._spec = None if bound else ChildSpec("resources", lambda: MonitorActor(events, memory, Path.cwd()))
+        self._spec = None if bound else ChildSpec("resources", lambda: MonitorActor(events, memory, Path()))
 
     # -------------------------------------------------------------------------------------------------- sessions
 
@@ -115,6 +120,7 @@ class ResourceMonitor(TreeClient):
             message = StartWatch(
                 session.id, policy, self.config.monitoring_interval, self._hardest(), self._sink(session)
             )
+            session.watched = True
             try:
                 await self._monitor(message)
             except BaseException:
@@ -129,7 +135,7 @@ class ResourceMonitor(TreeClient):
         if session is None:
             return False
         session.reports.clear()
-        if self.config.enabled:
+        if session.watched:
             await self._monitor(StopWatch(session_id))
         return True
 
@@ -217,12 +223,12 @@ class ResourceMonitor(TreeClient):
     # --------------------------------------------------------------------------------------------------- inside
 
     def _policy(self, threshold_id: str) -> ThresholdPolicy:
-        known = self._policies.get(threshold_id)
+        known = self._policies.get(threshold_id) if isinstance(threshold_id, str) else None
         if known is not None:
             return known
         try:
             return _limited(named.get("thresholds", threshold_id), self.config)
-        except LookupError:
+        except (LookupError, TypeError):
             names = ", ".join(sorted({*self._policies, *named.names("thresholds")}))
             raise ResourceThresholdNotFoundError.because(
                 f"there is no resource threshold {threshold_id!r}; known are {names}", id=str(threshold_id)

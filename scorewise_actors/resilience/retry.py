@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NoReturn
 import attrs
 
 from policies import named
-from policies.failures import Persistence, Remedy
+from policies.failures import Failure, Persistence, Remedy
 from policies.retry import RetryAction, RetryDecision, RetryPolicy, RetryState
 from policies.rules import Verdict
 from scorewise_actors.events import EventType, Severity
@@ -46,8 +46,14 @@ class _Failed:
     """A try that failed, and what follows from it."""
 
     error: Exception
+    failure: Failure
     verdict: Verdict
     decision: RetryDecision
+
+    @property
+    def line(self) -> str:
+        """The first line of what the failure says, of limited length: an error's own text may be huge, or raise."""
+        return self.failure.message.partition("\n")[0]
 
 
 class RetryManager(TreeClient):
@@ -212,11 +218,11 @@ class _Retrying:
             rng=self._manager._rng,
             retry_after=asked_pause(error, failure, time.time()),
         )
-        return _Failed(error, verdict, decision)
+        return _Failed(error, failure, verdict, decision)
 
     def _give_up(self, failed: _Failed) -> NoReturn:
         attempts, reason = self._state.attempts, failed.decision.reason
-        text = redact_text(f"{type(failed.error).__name__}: {failed.error}".partition("\n")[0])[:500]
+        text = redact_text(f"{failed.failure.type}: {failed.line}")[:500]
         context: dict[str, Any] = {
             "attempts": attempts,
             "reason": reason,
@@ -249,8 +255,8 @@ class _Retrying:
             None,
             severity,
             attempt=self._state.attempts,
-            error_type=type(failed.error).__name__,
-            error=str(failed.error).partition("\n")[0][:300],
+            error_type=failed.failure.type,
+            error=failed.line[:300],
             category=failed.verdict.category.value,
             reason=failed.decision.reason,
             stack=stack_of(failed.error),
@@ -301,7 +307,7 @@ class _Retrying:
 
 class _OperationFailed(Exception):  # noqa: N818 - carries the operation's own error past ours
     def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
+        super().__init__(type(error).__name__)
         self.error = error
 
 

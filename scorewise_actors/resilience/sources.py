@@ -55,10 +55,11 @@ def _of_file(file: Path) -> _Values:
             document = tomllib.load(stream)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} is not TOML: {error}") from error
-    table: dict[str, Any]
-    table = document.get("tool", {}).get("scorewise", {}).get("resilience") or document.get("resilience") or document
+    table = _ours(document)
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{file}: resilience must be a table of tables, got {table!r}")
     parts = _parts()
     values: _Values = {}
     for part, fields in table.items():
@@ -70,6 +71,16 @@ def _of_file(file: Path) -> _Values:
             _check_field(parts[part], name, f"{file}: [{part}] {name}")
             values.setdefault(part, {})[name] = (value, f"{file}: [{part}] {name}")
     return values
+
+
+def _ours(document: dict[str, Any]) -> Any:
+    for path in (("tool", "scorewise", "resilience"), ("resilience",)):
+        table: Any = document
+        for name in path:
+            table = table.get(name) if isinstance(table, dict) else None
+        if table is not None:  # an empty one is ours, too
+            return table
+    return document
 
 
 def _of_environment(environ: Mapping[str, str]) -> _Values:

@@ -1,7 +1,8 @@
 """``Sampler``: what is left of the machine and what the program uses, in tiers by what they cost.
 
-Every sample has what is cheap: 0.3 ms and 10 µs for each process. Who belongs to the tree, and its exact memory, is
-looked at every 30 s, more seldom where that would cost more than 0.2 % of a processor; and at every sample while the
+Every sample has what is cheap: 0.3 ms and 10 µs for each process. Who belongs to the tree is looked at every 5 s, more
+seldom where that would cost more than 0.1 % of a processor, and after a second if somebody asks for the figures. The
+exact memory is looked at every 30 s, more seldom where that would cost more than 0.2 %; and at every sample while the
 memory, estimated from the growth of RSS since, comes near a limit, so that what decides is always exact.
 """
 
@@ -17,6 +18,12 @@ from scorewise_actors.resources.cgroups import MemoryGroup, cpu_quota, memory_gr
 from scorewise_actors.resources.machine import CpuMeter, connections, disk, memory_pressure
 from scorewise_actors.resources.processes import BrowserProcess, ProcessTree
 
+TREE_EVERY = 5.0
+"""Seconds between two looks at who belongs to the tree."""
+TREE_SHARE = 0.001
+"""Part of a processor that these looks may take."""
+ASKED_EVERY = 1.0
+"""Seconds between two of them if somebody asks: a browser launched before that is among the figures."""
 EXACT_EVERY = 30.0
 """Seconds between two exact looks while memory is far from its limit."""
 EXACT_SHARE = 0.002
@@ -24,7 +31,7 @@ EXACT_SHARE = 0.002
 NEAR = 0.9
 """Part of a limit from which on memory is looked at exactly in every sample."""
 NEAR_SHARE = 0.02
-"""Part of a processor that they may take near a limit."""
+"""Part of a processor that they may take near a limit, and looks at the tree if somebody asks."""
 _MB = 1024 * 1024
 
 
@@ -100,6 +107,8 @@ class Sampler:
         self._clock = clock
         self._cpu_clock = cpu_clock
         self._cpu = CpuMeter()
+        self._tree_at = -math.inf
+        self._tree_cost = 0.0
         self._exact_at = -math.inf
         self._exact_cost = 0.0
         self._ratio = 1.0
@@ -107,15 +116,20 @@ class Sampler:
         self.exact_looks = 0
         """How often the expensive tier was taken."""
 
-    def sample(self, limit: float = math.inf) -> Sample:
-        """The figures now. ``limit`` is how much memory, in MB, the tree must not pass: near it every look is exact."""
+    def sample(self, limit: float = math.inf, *, asked: bool = False) -> Sample:
+        """The figures now. ``limit`` is how much memory, in MB, the tree must not pass: near it every look is exact.
+        ``asked``: somebody wants them at this moment, it is no sample of a watch.
+        """
         now = self._clock()
+        rare = max(EXACT_EVERY, self._exact_cost / EXACT_SHARE)
+        if now >= self._exact_at + rare or now >= self._tree_at + self._tree_pause(asked=asked):
+            self._refresh(now)
         self._tree.look()
         group = memory_group(self._root)
         machine = psutil.virtual_memory()
         most = min(machine.total / _MB, group.limit if group is not None else math.inf)
         near = self._tree.rss * self._ratio >= NEAR * min(limit, most)
-        pause = self._exact_cost / NEAR_SHARE if near else max(EXACT_EVERY, self._exact_cost / EXACT_SHARE)
+        pause = self._exact_cost / NEAR_SHARE if near else rare
         exact = now >= self._exact_at + pause
         if exact:
             self._look_exactly(now)
@@ -138,10 +152,21 @@ class Sampler:
             exact=exact,
         )
 
-    def _look_exactly(self, now: float) -> None:
+    def _tree_pause(self, *, asked: bool) -> float:
+        if asked:
+            return max(ASKED_EVERY, self._tree_cost / NEAR_SHARE)
+        return max(TREE_EVERY, self._tree_cost / TREE_SHARE)
+
+    def _refresh(self, now: float) -> None:
         began = self._cpu_clock()
         self._tree.refresh()
-        self._tree.look()
+        self._tree_at, self._tree_cost = now, self._cpu_clock() - began
+
+    def _look_exactly(self, now: float) -> None:
+        began = self._cpu_clock()
+        if self._tree_at < now:
+            self._refresh(now)
+            self._tree.look()
         self._tree.look_exactly()
         self._quota = cpu_quota(self._root)
         self._exact_at, self._exact_cost = now, self._cpu_clock() - began

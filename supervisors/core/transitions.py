@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from policies import validation
 from supervisors.events import Event
 from supervisors.exits import ExitReason
 from supervisors.spec import ChildSpec
@@ -79,7 +80,7 @@ class StartChild:
     """Dynamic API: add a child. Answers its id; errors: already_started, already_present, max_children, refused."""
 
     request: int
-    spec: ChildSpec
+    spec: ChildSpec = attrs.field(validator=validation.instance_of(ChildSpec))
     asker: str | None = None
     """The child that asks, or below which the asker lives; None for everybody else. It must not wait for itself."""
 
@@ -89,7 +90,7 @@ class TerminateChild:
     """Dynamic API: stop a child and keep its spec (temporary and pool children are forgotten)."""
 
     request: int
-    child: str
+    child: str = attrs.field(validator=validation.instance_of(str))
     asker: str | None = None
     by_ref: bool = False
     """The child was named by its reference: only pools know those (OTP simple_one_for_one)."""
@@ -100,7 +101,7 @@ class RestartChild:
     """Dynamic API: start a terminated child again. Counts nothing."""
 
     request: int
-    child: str
+    child: str = attrs.field(validator=validation.instance_of(str))
     asker: str | None = None
 
 
@@ -109,7 +110,7 @@ class DeleteChild:
     """Dynamic API: forget a child that does not run."""
 
     request: int
-    child: str
+    child: str = attrs.field(validator=validation.instance_of(str))
 
 
 @attrs.frozen
@@ -119,7 +120,7 @@ class ResetRestarts:
     """
 
     request: int
-    child: str | None = None
+    child: str | None = attrs.field(default=None, validator=validation.instance_of(str, optional=True))
 
 
 CoreEvent = (

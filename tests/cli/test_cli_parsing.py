@@ -9,6 +9,7 @@ import pytest
 from policies import named
 from scorewise_actors.checkpoints import CheckpointStorageError
 from scorewise_actors.cli.arguments import resume_command, system_config
+from scorewise_actors.cli.command_line import parser
 from scorewise_actors.cli.handler_name import load_handler
 from scorewise_actors.cli.memo import Memo
 from scorewise_actors.cli.run import default_job_id
@@ -56,7 +57,9 @@ def test_urls_come_from_stdin_too(monkeypatch):
         (b'{"link": "https://example.org"}', "unexpected keyword argument 'link'"),
         (b'{"label": "x"}', "url"),
         (b'{"url": 3}', "3"),
-        (b'{"url": "https://example.org", "user_data": "abc"}', "dictionary"),
+        (b'{"url": "https://example.org", "user_data": "abc"}', "Request.user_data must be a dict, got 'abc'"),
+        (b'{"url": "https://example.org", "user_data": [1]}', "Request.user_data must be a dict, got [1]"),
+        (b'{"url": ' * 100_000, "is nested too deeply"),
         (b'{"url": "https://example.org", "max_retries": -1}', "-1"),
         (b"https://example.org/\xff", "utf-8"),
     ],
@@ -105,6 +108,8 @@ def test_a_handler_is_found_by_module_or_by_file(here):
         ("bad_syntax:scrape", r"SyntaxError: .*bad_syntax\.py, line 2"),
         ("bad_run.py:scrape", r"ZeroDivisionError: division by zero .*bad_run\.py, line 1"),
         ("bad_exit:scrape", "SystemExit: 3"),
+        ("bad_cancel:scrape", r"CancelledError: too early .*bad_cancel\.py, line 2"),
+        ("bad_bytes:scrape", "importing bad_bytes failed: SyntaxError: source code string cannot contain null bytes$"),
     ],
 )
 def test_a_handler_that_cannot_be_had_is_explained(here, name, message):
@@ -113,6 +118,8 @@ def test_a_handler_that_cannot_be_had_is_explained(here, name, message):
     (here / "bad_syntax.py").write_text("x = 1\nasync def scrape(context\n")
     (here / "bad_run.py").write_text("1 / 0\n")
     (here / "bad_exit.py").write_text("import sys\nsys.exit(3)\n")
+    (here / "bad_cancel.py").write_text("import asyncio\nraise asyncio.CancelledError('too early')\n")
+    (here / "bad_bytes.py").write_bytes(b"x = 1\0\n")
     with pytest.raises(ConfigurationError, match=message):
         load_handler(name)
 
@@ -161,7 +168,9 @@ def test_the_resume_command_can_be_pasted(monkeypatch):
     """Names are quoted for the shell; the storage is named only if it is not the default one."""
     monkeypatch.delenv("SCOREWISE_STORAGE", raising=False)
     assert resume_command("league", "storage") == "scorewise resume league"
-    assert resume_command("my job", "/data/a b") == "scorewise resume 'my job' --storage '/data/a b'"
+    assert resume_command("my job", "/data/a b") == "scorewise resume --storage '/data/a b' 'my job'"
+    assert resume_command("-x", "storage") == "scorewise resume -- -x"
+    assert parser().parse_args(["resume", "--storage", "s", "--", "-x"]).job == "-x"
     monkeypatch.setenv("SCOREWISE_STORAGE", "/data")
     assert resume_command("league", "/data") == "scorewise resume league"
 

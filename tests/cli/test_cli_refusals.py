@@ -76,6 +76,7 @@ CASES = {
     "empty job id": (None, (*RUN, "--job-id", ""), ExitCode.USAGE, "job_id must be a non-empty text"),
     "long job id": (None, (*RUN, "--job-id", "ü" * 150), ExitCode.USAGE, "at most 200 bytes"),
     "out": (None, (*RUN, "--out", "r.xml"), ExitCode.USAGE, "must end in .jsonl, .csv or .json, got '.xml'"),
+    "out name": (None, (*RUN, "--out", "x" * 255 + ".json"), ExitCode.STORAGE, "File name too long (ENAMETOOLONG)"),
     "foreign file": (foreign_file, (*RUN, "--out", "out.jsonl"), ExitCode.USAGE, "out.jsonl holds something else"),
     "log": (None, (*RUN, "--log", "urls.txt/log"), ExitCode.USAGE, "--log urls.txt/log cannot be opened"),
     "browser": (no_browser, RUN, ExitCode.ENVIRONMENT, "/nowhere/chrome (SCOREWISE_BROWSER): not there"),

@@ -20,10 +20,10 @@ COMMAND = [sys.executable, "-m", "scorewise_actors.demo.site"]
 
 
 @pytest.fixture
-def by_hand():
+def by_hand(request):
     """The site as started from a command line, and its ready line."""
     with subprocess.Popen(
-        [*COMMAND, "--matches", "4", "--faults", "none"],
+        [*COMMAND, "--matches", "4", "--faults", "none", *getattr(request, "param", ())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -56,11 +56,23 @@ def test_the_ready_line_gives_address_and_pid(by_hand):
     assert [status(ready["url"], path) for path in ("/", "/matches/4", "/matches/5")] == [200, 200, 404]
 
 
+@pytest.mark.parametrize("by_hand", [("--until-eof",)], indirect=True)
 def test_it_ends_when_its_stdin_closes(by_hand):
-    """The end of stdin is an order to end, obeyed in silence."""
+    """For a program that asks for it, the end of stdin is an order to end, obeyed in silence."""
     process, _ready = by_hand
     assert process.communicate(timeout=DEADLINE) == ("", "")
     assert process.returncode == 0
+
+
+def test_it_serves_on_without_a_stdin(by_hand):
+    """By hand, in the background of a shell or under a service manager, the end of stdin means nothing."""
+    process, ready = by_hand
+    process.stdin.close()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)  # a second, as nothing is told of a process that goes on
+    assert status(ready["url"], "/") == 200
+    process.terminate()
+    assert process.wait(DEADLINE) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

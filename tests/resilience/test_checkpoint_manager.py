@@ -124,6 +124,13 @@ async def test_unknown_ids(manager):
         await manager.get_checkpoint("gone")
 
 
+@pytest.mark.parametrize("limit", ["1", 1.0, True, -1, float("nan")])
+async def test_a_limit_that_is_none_is_refused(manager, limit):
+    """Here, and not by an actor that crashes on it."""
+    with pytest.raises(CheckpointValidationError, match="limit must be a whole number of at least 0 or None"):
+        await manager.list_checkpoints("job", limit=limit)
+
+
 async def test_what_has_no_form_is_refused_with_its_path(manager):
     """Nothing is written; the cause is the checkpoint error."""
     with pytest.raises(CheckpointCreationError, match=r"\$\.items\[0\]\.page is a object") as caught:

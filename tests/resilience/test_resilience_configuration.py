@@ -5,11 +5,16 @@ import pytest
 from scorewise_actors import ConfigurationError
 from scorewise_actors.resilience import (
     AbortConfiguration,
+    AbortManager,
     CheckpointConfiguration,
+    CheckpointManager,
+    FailureHandler,
     LoggingConfiguration,
     ResilienceConfiguration,
     ResourceConfiguration,
+    ResourceMonitor,
     RetryConfiguration,
+    RetryManager,
     presets,
     sources,
 )
@@ -83,6 +88,34 @@ def test_unknown_fields_are_refused():
         ResilienceConfiguration(retry={"enabled": True})
 
 
+@pytest.mark.parametrize("given", [ResilienceConfiguration(), {}, "production"], ids=["whole", "dict", "text"])
+@pytest.mark.parametrize(
+    "manager",
+    [CheckpointManager, RetryManager, ResourceMonitor, AbortManager, FailureHandler],
+    ids=lambda m: m.__name__,
+)
+def test_a_manager_refuses_what_is_not_its_configuration(manager, given):
+    """When it is made and not in its first call; the whole configuration in place of its part is a likely slip."""
+    with pytest.raises(ValueError, match=f"{manager.__name__} takes .*, got "):
+        manager(given)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: CheckpointManager(key=5), "key must be 32 bytes, their base64 or None, got a int"),
+        (lambda: AbortManager(notify="ops@example.org"), "notify must be a function or None, got 'ops@example.org'"),
+        (lambda: FailureHandler(handler_timeout="3"), "handler_timeout must be a number of seconds from .* got '3'"),
+        (lambda: CheckpointConfiguration(storage_path="a\0b"), "storage_path must be a folder's path"),
+    ],
+    ids=["key", "notify", "timeout", "path"],
+)
+def test_what_a_manager_is_given_is_checked_when_it_is_made(make, words):
+    """Not days later, when it is needed."""
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
 def test_presets_are_new_objects_each_time():
     """Changing one changes no other."""
     presets.production().retry.enabled = False
@@ -127,6 +160,14 @@ def test_the_settings_may_stand_below_a_table_of_their_own(tmp_path, table):
     assert sources.from_toml(file).abort.evaluation_interval == 5
 
 
+@pytest.mark.parametrize("table", ["resilience", "tool.scorewise.resilience"])
+def test_a_table_without_settings_is_ours_as_well(tmp_path, table):
+    """All defaults; the tables beside it are still those of others."""
+    file = tmp_path / "shared.toml"
+    file.write_text(f"[other]\nx = 1\n[{table}]\n")
+    assert sources.from_toml(file) == ResilienceConfiguration()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -135,12 +176,15 @@ def test_the_settings_may_stand_below_a_table_of_their_own(tmp_path, table):
         ("[retry]\nmax_concurrent_retries = 0", r"\[retry\] max_concurrent_retries: .* from 1 to 1000, got 0"),
         ("retry = 3", "retry must be a table of settings, got 3"),
         ("[retry\n", "is not TOML"),
+        ("[retry]\ndefault_policy = 'ä'", "is not TOML: 'utf-8' codec"),
+        ("resilience = 3", "resilience must be a table of tables, got 3"),
+        ("tool = 3", "tool must be a table of settings|unknown table .tool."),
     ],
 )
 def test_a_bad_file_is_refused_with_the_place(tmp_path, text, words):
     """File, table and key."""
     file = tmp_path / "bad.toml"
-    file.write_text(text)
+    file.write_text(text, encoding="latin-1")
     with pytest.raises(ConfigurationError, match=f"bad.toml.*{words}"):
         sources.load(file, {})
 

@@ -5,6 +5,7 @@ import datetime as dt
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -22,6 +23,7 @@ from scorewise_actors.resilience import (
 from scorewise_actors.resilience import resource as module
 from scorewise_actors.resilience.connection import PrivateTree
 from scorewise_actors.resources import Sampler
+from scorewise_actors.resources.samples import ASKED_EVERY
 
 KEY = b"0123456789abcdef0123456789abcdef"
 TIGHT = {"name": "tight", "memory_absolute": 1, "cpu_percent": 100, "browser_lifetime": 60}
@@ -76,11 +78,14 @@ async def test_a_program_that_was_started_counts(monitor):
     child = subprocess.Popen([sys.executable, "-c", eater], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         child.stdout.readline()
+        sampler = monitor._connection.running().ref("resilience/resources").actor._sampler
+        sampler._clock = lambda: time.monotonic() + ASKED_EVERY  # a second later, when no exact look is due
+        soon = await monitor.get_current_metrics()
         async with ResourceMonitor(monitor.config, connection=PrivateTree()) as fresh:
             after = await fresh.get_current_metrics()
     finally:
         child.communicate(b"\n", timeout=60)
-    assert after["process_count"] > before["process_count"]
+    assert after["process_count"] == soon["process_count"] > before["process_count"]
     assert after["memory_usage"] > before["memory_usage"] + 40
 
 
@@ -100,8 +105,9 @@ async def test_thresholds_are_checked_at_this_moment(monitor):
         ResourceThresholdNotFoundError, match=r"no resource threshold 'nope'; known are development, .*, production"
     ):
         await monitor.check_thresholds("nope")
-    with pytest.raises(ResourceThresholdNotFoundError):
-        await monitor.start_monitoring("nope", None)
+    for unknown in ("nope", 5, ["production"]):
+        with pytest.raises(ResourceThresholdNotFoundError):
+            await monitor.start_monitoring(unknown, None)
 
 
 async def test_the_limits_of_the_configuration_hold_in_the_named_thresholds(config):
@@ -270,6 +276,16 @@ async def test_switched_off_sessions_hear_nothing(config):
         assert got.empty()
 
 
+async def test_a_session_ends_that_was_begun_before_the_monitor_was_switched_off(monitor):
+    """The actor hears of it, or it would go on to clean up for nobody."""
+    got, session = await breach(monitor)
+    await next_of(got)
+    monitor.config.enabled = False
+    assert await monitor.stop_monitoring(session)
+    actor = monitor._connection.running().ref("resilience/resources").actor
+    assert session not in actor._memory.watches
+
+
 async def test_closing_ends_all_sessions(config):
     """Another manager of the tree goes on."""
     tree = PrivateTree()
@@ -291,7 +307,7 @@ async def test_a_stuck_monitor_fails_the_call_and_not_the_loop(monitor, monkeypa
     await monitor.get_current_metrics()
     free = threading.Event()
     usual = Sampler.sample
-    monkeypatch.setattr(Sampler, "sample", lambda self, *args: (free.wait(WAIT), usual(self, *args))[1])
+    monkeypatch.setattr(Sampler, "sample", lambda self, *args, **how: (free.wait(WAIT), usual(self, *args, **how))[1])
     try:
         with pytest.raises(ResourceMonitoringError, match=r"gave no answer within 5 s"):
             await monitor.get_current_metrics()

@@ -32,10 +32,12 @@ class Tree:
         self._clock, self._cost = clock, cost
         self.real, self.shown, self.rss, self.count = 100.0, 0.0, 0.0, 3
         self.cpu_percent = 10.0
+        self.refresh_cost = 0.0
         self.log = []
 
     def refresh(self):
         self.log.append("refresh")
+        self._clock.cpu += self.refresh_cost
 
     def look(self):
         self.rss = 3 * self.real
@@ -95,6 +97,40 @@ def test_expensive_looks_are_rarer_still(make_sampler, clock):
     sampler = make_sampler(Tree(clock, cost=0.2))
     sampler.sample(1000)
     assert exact_looks(sampler, clock, 1000, 1000) == 10
+
+
+def refreshes(sampler, tree, clock, seconds, every=1.0, **how):
+    """How often it is looked who belongs to the tree in so many seconds, after the first."""
+    sampler.sample(**how)
+    tree.log.clear()
+    end = clock.now + seconds
+    while clock.now < end:
+        clock.now += every
+        sampler.sample(**how)
+    return tree.log.count("refresh")
+
+
+def test_who_belongs_to_the_tree_is_looked_at_every_five_seconds(make_sampler, clock):
+    """And not twice in a sample that is exact as well."""
+    tree = Tree(clock)
+    assert refreshes(make_sampler(tree), tree, clock, 300) == 60
+    assert tree.log.count("exact") == 10
+
+
+def test_a_large_tree_is_looked_at_more_seldom(make_sampler, clock):
+    """So that it costs a thousandth of a processor: 20 ms in 20 s."""
+    tree = Tree(clock, cost=0.0)
+    tree.refresh_cost = 0.02
+    assert refreshes(make_sampler(tree), tree, clock, 300) == pytest.approx(300 / 20, abs=300 / 30)
+
+
+def test_whoever_asks_gets_a_tree_that_is_a_second_old_at_most(make_sampler, clock):
+    """Where that is not too expensive: asked ten times a second it costs a fiftieth of a processor."""
+    tree = Tree(clock)
+    assert refreshes(make_sampler(tree), tree, clock, 100, asked=True) == 100
+    assert refreshes(make_sampler(tree), tree, clock, 100, every=0.125, asked=True) == 100
+    tree.refresh_cost = 0.2
+    assert refreshes(make_sampler(tree), tree, clock, 100, every=0.5, asked=True) <= 13
 
 
 def test_near_the_limit_every_sample_is_exact(make_sampler, clock):

@@ -170,6 +170,37 @@ def test_in_a_forked_child_everybody_is_down():
     assert said == ["+rt/a", "down in the child", "alive in the parent", "-rt/a"]
 
 
+def test_a_forked_child_may_clean_up_what_its_parent_has():
+    """``stop`` in a ``finally`` runs in both: in the child it waits for no thread that is not there. Nor can a runtime
+    be started there that was made before: it would have no timer.
+    """
+    code, said, err = run("""
+        runtime, unused = tree(ChildSpec("a", Loud)), Runtime("unused")
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)  # a child that hangs is ended by this
+            say(runtime.stop(3600), runtime.ended.get(timeout=3600).kind.value, unused.stop(3600))
+            for used in (runtime, unused):
+                try:
+                    used.start(Probe())
+                except RuntimeError as error:
+                    say(error)
+            sys.exit(7)
+        say(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        say(runtime.ref("rt/a").ask("alive in the parent"), unused.start(Probe()).is_up())
+    """)
+    assert code == 0, err
+    assert said == [
+        "+rt/a",
+        "True noproc True",
+        "the runtime 'rt' was started already: make a new one for a new tree",
+        "the runtime 'unused' stayed behind when the process was forked: make a new one for a new tree",
+        "7",
+        "alive in the parent True",
+        "-rt/a",
+    ]
+
+
 def test_pykka_can_stop_everything():
     """``ActorRegistry.stop_all`` ends the tree through its root, in order; permanent children do not come back."""
     code, said, err = run("""

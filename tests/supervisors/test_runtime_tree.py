@@ -11,8 +11,9 @@ import pytest
 from supervisors import ChildSpec, ExitKind, ExitReason, Ladder, Runtime, Supervisor, SupervisorSpec
 from supervisors.events import DeadLetter, Ended, Event, GaveUp, Restarting, Started
 from supervisors.exits import ActorExit
-from supervisors.testing import DEADLINE, Do, Journal, Probe
+from supervisors.testing import DEADLINE, AsyncProbe, Do, Journal, Probe
 from supervisors.timer import TimerThread
+from tests.supervisors.conftest import make_loop
 
 
 def spec(*ids, journal=None, **options):
@@ -79,6 +80,19 @@ def test_a_stop_that_takes_longer_than_it_may_is_told_so(runtime):
     assert runtime.stop(0.05) is False
     gate.set()
     assert runtime.stop(DEADLINE)
+
+
+@pytest.mark.parametrize("kind", ["thread", "async"])
+def test_an_actor_that_stops_its_own_tree_does_not_wait_for_itself(runtime, kind):
+    """It is answered at once that the tree has not ended; and it ends as the others do, by no ladder."""
+    rungs = []
+    runtime.subscribe(rungs.append, ["ladder_rung"])
+    start = Probe if kind == "thread" else lambda: AsyncProbe(make_loop())
+    runtime.start(Supervisor(SupervisorSpec([ChildSpec("a", start)])))
+    assert runtime.ref("rt/a").ask(Do(lambda actor: actor.runtime.stop(3600)), timeout=DEADLINE) is False
+    assert runtime.ended.get(timeout=DEADLINE).kind is ExitKind.SHUTDOWN
+    assert runtime.stop(DEADLINE)
+    assert rungs == []
 
 
 def test_two_runtimes_in_one_process_do_not_see_each_other(runtime, journal):
