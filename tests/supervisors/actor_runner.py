@@ -1,11 +1,11 @@
 """The scenario table's world with real actors in it: real threads and mailboxes, and a clock that the test turns.
 
-Supervisors, kill ladders and children take their time from ``Clock``. It moves only when everybody is at rest: every
-thread waits for a message that is not there, or sleeps by the clock. So the rows mean the same as on the pure core.
+Supervisors, kill ladders and children take their time from a ``FakeClock``. It moves only when everybody is at rest:
+every thread waits for a message that is not there, or sleeps by the clock. So the rows mean the same as on the pure
+core.
 """
 
 import contextlib
-import heapq
 import itertools
 import math
 import threading
@@ -26,41 +26,8 @@ from supervisors import (
     which_children,
 )
 from supervisors.children import WhichChildren
-from supervisors.testing import DEADLINE, Do, EventLog, await_true
-from supervisors.timer import Timer
-
-
-class Clock:
-    """Stands where the timer thread and ``time.monotonic`` stand."""
-
-    def __init__(self):
-        self.now = 0.0
-        self._due = []
-        self._order = itertools.count()
-
-    def monotonic(self):
-        return self.now
-
-    def after(self, seconds, function):
-        return self.at(self.now + seconds, function)
-
-    def at(self, when, function):
-        timer = Timer(when, function)
-        heapq.heappush(self._due, (when, next(self._order), timer))
-        return timer
-
-    def close(self):
-        self._due.clear()
-
-    def next_due(self):
-        while self._due and self._due[0][2].cancelled:
-            heapq.heappop(self._due)
-        return self._due[0][0] if self._due else None
-
-    def fire_next(self):
-        when, _, timer = heapq.heappop(self._due)
-        self.now = max(self.now, when)
-        timer.function()
+from supervisors.testing import DEADLINE, Do, EventLog, FakeClock, await_true
+from tests.supervisors.core_runner import FOR_EVER
 
 
 class Asked:
@@ -127,7 +94,7 @@ class Worker(Asked, ThreadActor):
         if seconds and (stopping or not self.asked):
             alarm = threading.Event()
             if seconds < math.inf:
-                self.cast.clock.after(seconds, lambda: self.rouse(alarm))
+                self.cast.timers.after(seconds, lambda: self.rouse(alarm))
             self.stopping, self.asleep = stopping, alarm
             assert alarm.wait(DEADLINE)
 
@@ -190,12 +157,12 @@ class Cast:
     """A tree of the table, played by actors."""
 
     def __init__(self, runtime, tree, monkeypatch):
-        self.runtime, self.clock, self.trace, self.actors = runtime, Clock(), [], []
+        self.runtime, self.clock, self.trace, self.actors = runtime, FakeClock(), [], []
         self.moves, self.activity = itertools.count(1), 0
         self.events = EventLog(runtime)
         self.starts, self.then, self.known = {}, {}, set()
         runtime.timer.close()
-        runtime.timer = self.clock
+        runtime.timer = self.timers = self.clock.timers()
         runtime.clock = self.clock
         self.root = Boss(self, None, tree)
         self.actors.append(self.root)
@@ -248,20 +215,10 @@ class Cast:
             )
 
     def advance(self, seconds):
-        end = self.clock.now + seconds
-        while (due := self.clock.next_due()) is not None and due <= end + 1e-9:
-            self._tick()
-        self.clock.now = max(self.clock.now, end)
+        self.clock.advance(seconds, self.settle)
 
     def run_until(self, done):
-        self.settle()
-        while not done():
-            assert self.clock.next_due() is not None, "nothing is left to happen, and still it is not done"
-            self._tick()
-
-    def _tick(self):
-        self.clock.fire_next()
-        self.settle()
+        assert self.clock.run_until(done, FOR_EVER, self.settle), "nothing is left to happen, and still it is not done"
 
     # --------------------------------------------------------------------------------------------------- actions
 

@@ -83,8 +83,8 @@ class _Stage:
         if expected.took is not None:
             moving = ("starting", "stopping")
             cast.run_until(lambda: not any(row.status in moving for row in cast.root.children()))
-            assert cast.clock.now - self.looked == pytest.approx(expected.took)
-        self.looked = cast.clock.now
+            assert cast.clock.monotonic() - self.looked == pytest.approx(expected.took)
+        self.looked = cast.clock.monotonic()
         rows = cast.root.children()
         if expected.children is not None:
             assert " ".join(f"{row.id}={row.status}" for row in rows) == expected.children
@@ -97,5 +97,5 @@ class _Stage:
                 int(number) for number in expected.counts.split("/")
             ]
         if expected.due is not None:
-            due = [row.due - cast.clock.now for row in rows if row.due is not None]
+            due = [row.due - cast.clock.monotonic() for row in rows if row.due is not None]
             assert min(due, default=None) == pytest.approx(expected.due)
