@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -23,6 +24,19 @@ def _a(kind: type) -> validation.Validator:
     return validation.instance_of(kind, error=ConfigurationError)
 
 
+def _path(value: Any) -> Path:
+    try:
+        return Path(value)
+    except TypeError:
+        raise ConfigurationError(f"SystemConfig.storage_path must be a path, got {value!r}") from None
+
+
+def _check_key(_config: "SystemConfig", _attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is not None and not isinstance(value, (bytes, str)):  # told without its value, which may be secret
+        kind = type(value).__name__
+        raise ConfigurationError(f"SystemConfig.key must be 32 bytes, their base64 or None, got a {kind}")
+
+
 def _default_browsers() -> int:
     return max(1, (os.cpu_count() or 2) // 2)
 
@@ -31,9 +45,9 @@ def _default_browsers() -> int:
 class SystemConfig:
     """Settings of an ``ActorSystem`` and of the jobs in it. Times in seconds."""
 
-    storage_path: Path = attrs.field(default=Path("storage"), converter=Path)
+    storage_path: Path = attrs.field(default=Path("storage"), converter=_path)
     """Folder with one folder per job."""
-    key: bytes | str | None = attrs.field(default=None, repr=False)
+    key: bytes | str | None = attrs.field(default=None, repr=False, validator=_check_key)
     """Encryption key, 32 bytes or their base64; None: ``SCOREWISE_CHECKPOINT_KEY`` or the key file."""
     encrypt: bool = attrs.field(default=True, validator=_a(bool))
     browser: BrowserOptions = attrs.field(factory=BrowserOptions, validator=_a(BrowserOptions))

@@ -68,6 +68,8 @@ class ActorSystem:
         ``ConfigurationError`` for a bad one, the errors of ``checkpoints`` for storage that cannot be used or a missing
         key.
         """
+        if config is not None and not isinstance(config, SystemConfig):
+            raise ConfigurationError(f"config must be a SystemConfig, got {config!r}")
         try:
             self.config = attrs.evolve(config, **settings) if config is not None else SystemConfig(**settings)
         except TypeError as error:

@@ -5,11 +5,12 @@ import importlib.metadata
 import io
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from scorewise_actors.cli import demo, doctor, jobs, logs, resume, run
 from scorewise_actors.cli.exits import guarded, settled, table
 from scorewise_actors.cli.progress import PlainDisplay
-from scorewise_actors.errors import ExitCode
+from scorewise_actors.errors import ConfigurationError, ExitCode
 
 
 def carry_out(argv: Sequence[str] | None) -> int:
@@ -25,6 +26,10 @@ def carry_out(argv: Sequence[str] | None) -> int:
 
 
 def _execute(arguments: argparse.Namespace) -> ExitCode:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise ConfigurationError("the current folder has been deleted; go to another one") from None
     logs.configure(arguments, PlainDisplay())
     code: ExitCode = arguments.execute(arguments)
     return code

@@ -74,12 +74,9 @@ def install(commands: Sequence[Sequence[str]]) -> bool:
 
 def inspect_storage(storage: Path) -> Finding:
     """Whether journals can be written in ``storage``, or it can be created. Nothing of the try is left."""
-    place = next(folder for folder in (storage, *storage.parents) if folder.exists())
+    place = _existing(storage)
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(b"x")
-            file.flush()
-            os.fsync(file.fileno())
+        _write_in(place)
     except OSError as error:
         remedy = "choose another folder with --storage or SCOREWISE_STORAGE, or make this one writable"
         return Finding("storage", False, f"{place}: {error.strerror}", remedy)
@@ -89,10 +86,27 @@ def inspect_storage(storage: Path) -> Finding:
 def inspect_key(storage: Path) -> Finding:
     """Whether there is a key, or one can be created. None is created here."""
     source = key_source()
+    remedy = f"set {KEY_VARIABLE} to base64 of 32 bytes, or mend {key_file()}"
     if not key_exists():
+        place = _existing(key_file().absolute().parent)
+        try:
+            _write_in(place)
+        except OSError as error:
+            return Finding("key", False, f"{source} cannot be created: {place}: {error.strerror}", remedy)
         return Finding("key", True, f"{source} (will be created on first use)")
     try:
         keys = load_keys(None, storage)
     except CheckpointError as error:
-        return Finding("key", False, str(error), f"set {KEY_VARIABLE} to base64 of 32 bytes, or mend {key_file()}")
+        return Finding("key", False, str(error), remedy)
     return Finding("key", True, f"{source}, key id {keys.primary.id}")
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _write_in(place: Path) -> None:
+    with tempfile.TemporaryFile(dir=place) as file:
+        file.write(b"x")
+        file.flush()
+        os.fsync(file.fileno())

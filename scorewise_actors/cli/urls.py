@@ -16,6 +16,8 @@ def read_requests(source: str) -> list[Request]:
     Raises ``ConfigurationError`` that names file, line number and value.
     """
     name = "stdin" if source == STDIN else source
+    if source == STDIN and sys.stdin is None:
+        raise ConfigurationError("--urls - is stdin, which is closed; give it the URLs, or name a file")
     try:
         content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
     except OSError as error:

@@ -125,6 +125,15 @@ def test_the_doctor_names_what_is_missing_and_the_remedy(here, monkeypatch, caps
         assert remedy in missing.partition("mend it with:")[2]
 
 
+def test_a_key_that_could_not_be_created_is_missing(here, monkeypatch):
+    """The doctor tries the folder that it would be created in, and leaves nothing."""
+    monkeypatch.setenv("SCOREWISE_CHECKPOINT_KEY_FILE", "/proc/nowhere/key")
+    found = inspect_key(here / "storage")
+    assert not found.ok
+    assert found.detail.startswith("/proc/nowhere/key cannot be created: /proc: ")
+    assert "SCOREWISE_CHECKPOINT_KEY" in found.remedy
+
+
 def test_an_existing_storage_and_key_are_tried(here, monkeypatch):
     """Nothing of the try is left."""
     (here / "storage").mkdir()

@@ -124,3 +124,19 @@ def test_no_stdout_at_all_is_no_trouble(workplace):
     """As a shell starts it with ``>&-``."""
     done = workplace.run("jobs", before=("sh", "-c", 'exec "$@" >&-', "sh"))
     assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
+
+
+def test_a_stdin_that_is_closed_gives_no_urls(workplace):
+    """As a shell starts it with ``<&-``."""
+    done = workplace.run("run", "shop:scrape", "--urls", "-", before=("sh", "-c", 'exec "$@" <&-', "sh"))
+    said = "scorewise: --urls - is stdin, which is closed; give it the URLs, or name a file\n"
+    assert (done.returncode, done.stderr) == (ExitCode.USAGE, said)
+
+
+@pytest.mark.parametrize("arguments", [("jobs",), ("doctor",), ("run", "shop:scrape", "--urls", "-"), ("demo",)])
+def test_a_current_folder_that_is_gone_is_one_line(workplace, arguments):
+    """Whatever is to be done in it."""
+    script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
+    done = workplace.run(*arguments, before=("sh", "-c", script, "sh"))
+    said = "scorewise: the current folder has been deleted; go to another one\n"
+    assert (done.returncode, done.stderr) == (ExitCode.USAGE, said)
