@@ -174,7 +174,8 @@ class Actor(Incarnation):
                 f"{self.path} has put {self.stash_limit} messages aside: unstash_all, or raise the limit"
             )
         self._stashed.append(type(envelope)(envelope.message, envelope.reply_to))
-        envelope.reply_to = self._in_hand = None  # it is answered when it comes back
+        envelope.reply_to = None  # it is answered when it comes back
+        self._in_hand = None  # and is not to come back twice
         return NO_REPLY
 
     @property
