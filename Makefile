@@ -21,7 +21,7 @@ demo: $(READY) $(BROWSER)
 	$(BIN)/scorewise demo $(ARGS)
 
 test: $(READY) $(BROWSER)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check $(CODE)
@@ -34,7 +34,7 @@ bench: $(READY) $(BROWSER)
 
 # Every decision is pure, so no branch of one has an excuse; without mutants and browsers it takes seconds.
 coverage: $(READY)
-	$(BIN)/coverage run -m pytest -q tests/policies -k "not planted and not chromium and not bench"
+	$(BIN)/coverage run -m pytest -q tests/policies -k "not planted and not chromium"
 	$(BIN)/coverage report
 
 format: $(READY)

@@ -1,9 +1,9 @@
-"""How long it takes until work goes on: after transient failures, after an interruption, after the death of the program.
+"""How long it takes until work goes on: after transient failures, an interruption, and the death of the program.
 
-The first part is a job in this program over the demo league, of whose pages a tenth is broken for good and a tenth fails
-at first; the browser is killed in its course. A transient failure is over with the first page that is begun after a
-kill, or with the page that failed at first; what never comes counts as not recovered. Then a checkpoint of 1,000 items
-is written, and read by another program's worth of managers. Last, the command line is killed with SIGKILL in the middle
+The first part is a job in this program over the demo league, of whose pages a tenth is broken for good and a tenth
+fails at first; the browser is killed in its course. A transient failure is over with the first page that is begun after
+a kill, or with the page that failed at first; what never comes counts as not recovered. Then a checkpoint of 1,000
+items is written, and loaded through another tree of actors. Last, the command line is killed with SIGKILL in the middle
 of a job and started again: the time is that until the next result is on disk, Python's start included. ``items`` are
 the pages of a job.
 """
@@ -69,7 +69,8 @@ class Story:
         came = {url: end for url, _, end in self.pages}
         after = [came.get(url, float("inf")) - at for url, at in self.failed.items() if url not in broken]
         for kill in self.kills:
-            after.append(min((end - kill for _, begin, end in self.pages if begin > kill), default=float("inf")))
+            came_later = (end - kill for _, begin, end in self.pages if begin > kill)
+            after += [min(came_later, default=float("inf"))]
         return after
 
 
@@ -149,10 +150,8 @@ def _kill_browsers(story: Story, items: int, ended: threading.Event) -> None:
 
 async def _checkpoint(folder: Path) -> float:
     """Seconds for a state to be written by one tree, and read by another one."""
-    state = {
-        "done": [f"http://shop.example/{n}" for n in range(STATE_ITEMS)],
-        "results": [{"n": n} for n in range(400)],
-    }
+    urls = [f"http://shop.example/{n}" for n in range(STATE_ITEMS)]
+    state = {"urls": urls, "results": [{"url": url, "price": n / 7} for n, url in enumerate(urls)]}
     config = CheckpointConfiguration(storage_path=folder)
     began = time.monotonic()
     async with CheckpointManager(config, key=_KEY, connection=PrivateTree()) as manager:

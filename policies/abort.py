@@ -16,7 +16,8 @@ import attrs
 
 from policies.abort_decision import AbortAction, AbortDecision, AbortStep, Measure, steps, steps_from_json
 from policies.evidence import EvidenceScore
-from policies.failures import Stream
+from policies.failures import Remedy, Stream
+from policies.rules import Verdict
 from policies.validation import CLOCK_LIMIT, each, instance_of, integer, number, require_number
 from policies.values import JsonValue, optional
 from policies.window import Outcome, WindowRule
@@ -103,6 +104,13 @@ class AbortPolicy(JsonValue):
         default=(Measure.SAVE_STATE, Measure.CLEANUP, Measure.NOTIFY, Measure.SHUTDOWN), converter=steps
     )
     """What to do on ABORT, in order: what was done is safe before anything else can fail."""
+
+    def ends_misconfigured(self, verdict: Verdict) -> bool:
+        """Whether a final failure with this `verdict` ends the job at once: no other page can come either, and evidence
+        would only burn items. Never with all rules turned off.
+        """
+        silent = self.evidence is None and self.crashes is None and self.window is None
+        return verdict.remedy is Remedy.ABORT_JOB and not silent
 
     @classmethod
     def for_job(cls, items: int, base_rate: float, false_abort: float = 0.01) -> Self:

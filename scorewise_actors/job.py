@@ -157,7 +157,7 @@ class DeadLetter:
     category: str
     """``network``, ``browser``, ``system``, ``application``, ``external`` or ``unknown``."""
     message: str
-    """First line of the error, URLs' credentials masked."""
+    """First line of the error, without credentials and other secrets."""
     rule: str = ""
     """The rule of the classification table, or the limit, that decided."""
 
@@ -174,7 +174,7 @@ class Verdict:
     outcome: str
     """``completed``, ``aborted``, ``interrupted``, ``storage`` or ``failed``."""
     rule: str = ""
-    """The rule that decided, for example ``infra evidence``."""
+    """The rule that decided, for example ``infra_evidence``."""
     reason: str = ""
     """One sentence for people."""
     evidence: Mapping[str, Any] = attrs.field(factory=dict)

@@ -12,6 +12,8 @@ _NOT_IN_A_HOST = re.compile(r"[\x00-\x20\x7f\"#%/:<>?@\[\\\]^`{|}]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CANONICAL = re.compile(r"https?://[a-z0-9.-]+/[^?#]*(\?[^#]+)?")
 """Most URLs are so written already, and a job may have a million."""
+_PLAIN_PLACE = re.compile(r"https?://([a-z0-9.-]+)(?=[/?#]|\Z)")
+"""Most hosts are so written already, and a frontier asks for that of each item."""
 _ROUTES = ("/", "!")
 """A fragment that begins with one of these is the address of a page within a single-page application."""
 
@@ -61,7 +63,10 @@ def canonical_url(url: str) -> str:
 
 
 def place_of(url: str) -> str:
-    """Host and port, as ``canonical_url`` writes them: what is parked when a server asks for a pause."""
+    """Host and port, as ``canonical_url`` writes them: what is parked when a server asks for a pause, or fails."""
+    plain = _PLAIN_PLACE.match(url)
+    if plain is not None and "xn--" not in plain[1]:
+        return plain[1]
     try:
         return _place(urlsplit(url))
     except ValueError:

@@ -161,11 +161,12 @@ class Actor(Incarnation):
 
     def stash(self) -> Any:
         """Put the message in hand aside, with its asker; ``unstash_all`` brings it back. Returns ``NO_REPLY``, to be
-        returned by the handler. Raises ``MailboxFullError`` beyond ``stash_limit``, ``RuntimeError`` without a message.
+        returned by the handler. Raises ``MailboxFullError`` beyond ``stash_limit``, ``RuntimeError`` without a message
+        or for the second time: it would be handled twice.
         """
         envelope = self._in_hand
         if envelope is None:
-            raise RuntimeError(f"{self.path} has no message in hand to put aside")
+            raise RuntimeError(f"{self.path} has no message in hand to put aside, or has done so before")
         if self._stashed is None:
             self._stashed = []
         if len(self._stashed) >= self.stash_limit:
@@ -173,7 +174,7 @@ class Actor(Incarnation):
                 f"{self.path} has put {self.stash_limit} messages aside: unstash_all, or raise the limit"
             )
         self._stashed.append(type(envelope)(envelope.message, envelope.reply_to))
-        envelope.reply_to = None  # it is answered when it comes back
+        envelope.reply_to = self._in_hand = None  # it is answered when it comes back
         return NO_REPLY
 
     @property

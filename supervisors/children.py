@@ -7,13 +7,13 @@ there. What is no ``ChildSpec`` and no id raises ``ValueError`` in the caller. A
 
 import attrs
 
+from policies import validation
 from supervisors.core.transitions import (
     DeleteChild,
     ResetRestarts,
     RestartChild,
     StartChild,
     TerminateChild,
-    child_id,
 )
 from supervisors.current import current_actor
 from supervisors.future import ReplyFuture
@@ -35,7 +35,7 @@ class CountChildren:
 class GetChildSpec:
     """Ask a supervisor for the specification of a child."""
 
-    child: str = attrs.field(validator=child_id)
+    child: str = attrs.field(validator=validation.instance_of(str))
 
 
 def start_child(supervisor: Ref, spec: ChildSpec) -> ReplyFuture:

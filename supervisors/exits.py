@@ -118,6 +118,8 @@ def end_actor(value: Any = None, detail: str = "") -> NoReturn:
 def _first_line(error: BaseException) -> str:
     try:
         text = str(error).strip()
-    except Exception:  # noqa: BLE001 - it is foreign code, and the actor has to end all the same
+    except Killed:
+        raise
+    except BaseException:  # noqa: BLE001 - it is foreign code, and the actor has to end all the same
         return "(its text cannot be read)"
     return text.splitlines()[0][:500] if text else ""

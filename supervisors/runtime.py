@@ -18,7 +18,7 @@ from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
 from supervisors.current import current_actor
 from supervisors.events import DeadLetter, Event, Launched, ManyZombies
-from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
+from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
 from supervisors.idle_threads import IdleThreads
 from supervisors.incarnation import Incarnation
@@ -267,7 +267,7 @@ class Runtime:
             if kinds is None or event.kind in kinds:
                 try:
                     subscriber(event)
-                except (Killed, ActorExit):  # not the subscriber's: meant for the actor in whose thread this runs
+                except Killed:  # not the subscriber's: meant for the actor in whose thread this runs
                     raise
                 except BaseException as error:  # noqa: BLE001 - nor may its SystemExit end the supervisor that tells it
                     logger.opt(exception=error).error("subscriber failed on {}: {!r}", event.kind, error)

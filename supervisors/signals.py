@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
+from policies import validation
 from supervisors.exits import SHUTDOWN, ExitReason
 
 if TYPE_CHECKING:
@@ -15,16 +16,11 @@ class Signal:
     """Base of everything that overtakes user messages."""
 
 
-def _reason(_instance: object, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, ExitReason):
-        raise ValueError(f"the reason to stop must be an ExitReason, got {value!r}")  # noqa: TRY004 - one error class for every bad field
-
-
 @attrs.frozen
 class Stop(Signal):
     """End after the message in hand, without serving the rest of the mailbox."""
 
-    reason: ExitReason = attrs.field(default=SHUTDOWN, validator=_reason)
+    reason: ExitReason = attrs.field(default=SHUTDOWN, validator=validation.instance_of(ExitReason))
 
 
 @attrs.frozen

@@ -86,7 +86,9 @@ class ChildSpec:
 
     id: str = attrs.field()
     start: "Callable[[], Actor | None]" = attrs.field()
-    """Makes the actor object, not yet running, in the supervisor's thread. None declines the start (OTP ``ignore``)."""
+    """Makes the actor object, not yet running, in the supervisor's thread: it must be quick, as ``start_timeout`` does
+    not count for it. What takes time belongs into ``on_start``. None declines the start (OTP ``ignore``).
+    """
     restart: RestartType = attrs.field(default=RestartType.PERMANENT, validator=validation.member(RestartType))
     ladder: Ladder | None = attrs.field(default=None, validator=validation.instance_of(Ladder, optional=True))
     """None: the default ladder for a worker; unlimited patience with a supervisor."""

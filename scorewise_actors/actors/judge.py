@@ -20,6 +20,7 @@ from scorewise_actors.messages.jobs import (
     Throttle,
 )
 from scorewise_actors.plan import JobPlan
+from scorewise_actors.redaction import redact_text
 from supervisors.exits import end_actor
 from supervisors.signals import Signal, Timeout
 from supervisors.thread_actor import ThreadActor
@@ -61,8 +62,11 @@ class AbortJudgeActor(ThreadActor):
     def on_receive(self, message: Any) -> Any:
         now = time.monotonic()
         match message:
-            case OutcomeSeen(failed, stream):
+            case OutcomeSeen(failed, stream, failure, classified):
                 self._news.outcome(message)
+                if failure is not None and classified is not None and self._policy.ends_misconfigured(classified):
+                    reason = redact_text(f"no page can come, the job is misconfigured: {failure.message}")
+                    self._end(Verdict("aborted", classified.rule_id, reason))
                 self._state, decision = self._policy.step(self._state, failed, now, stream)
             case BrowserCrashed():
                 self._news.crash()

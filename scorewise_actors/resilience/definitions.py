@@ -112,7 +112,8 @@ def abort_policy(given: Any) -> tuple[str, AbortPolicy]:
     """Name and policy of ``{"name", "failure_rate_threshold" (a fraction; above 1 it is percent), "window_size"
     (operations), "window_duration" (s), "consecutive_crashes", "min_operations", "abort_actions": [...]}``: the literal
     rule. It aborts when more than that fraction of the last ``window_size`` operations, none older than
-    ``window_duration``, failed, or when so many browsers crashed in a row within ``window_duration`` (300 s).
+    ``window_duration``, failed, or when so many browsers crashed in a row within ``window_duration`` (300 s). No
+    rate is more than 1 (or 100 percent): a policy with that threshold aborts for crashes only.
 
     An action is one of the words SHUTDOWN, NOTIFY, CLEANUP, SAVE_STATE, LOG_EVENT, or ``{"type", "target",
     "parameters", "timeout" (s)}``; they run in the given order. Only the name is needed. Raises

@@ -60,6 +60,8 @@ class _Session:
     threshold_id: str
     callback: Callback | None
     loop: asyncio.AbstractEventLoop
+    watched: bool = False
+    """Whether the monitor was told of it: the configuration may have been changed since then."""
     reports: "deque[Report]" = attrs.field(factory=lambda: deque(maxlen=REPORTS_KEPT))
     task: "asyncio.Task[None] | None" = None
 
@@ -91,7 +93,7 @@ class ResourceMonitor(TreeClient):
         events, memory = self.events, MonitorMemory()
         bound = isinstance(self._connection, SystemTree)
         self._role = f"{SYSTEM}/monitor" if bound else "resources"
-        self._spec = None if bound else ChildSpec("resources", lambda: MonitorActor(events, memory, Path.cwd()))
+        self._spec = None if bound else ChildSpec("resources", lambda: MonitorActor(events, memory, Path()))
 
     # -------------------------------------------------------------------------------------------------- sessions
 
@@ -118,6 +120,7 @@ class ResourceMonitor(TreeClient):
             message = StartWatch(
                 session.id, policy, self.config.monitoring_interval, self._hardest(), self._sink(session)
             )
+            session.watched = True
             try:
                 await self._monitor(message)
             except BaseException:
@@ -132,7 +135,7 @@ class ResourceMonitor(TreeClient):
         if session is None:
             return False
         session.reports.clear()
-        if self.config.enabled:
+        if session.watched:
             await self._monitor(StopWatch(session_id))
         return True
 

@@ -28,10 +28,16 @@ def connections(root: Path = Path("/")) -> int | None:
 
 
 def disk(folder: Path) -> tuple[float | None, float | None]:
-    """MB used and MB free on the disk of ``folder``, or of the nearest folder above it that exists."""
-    for place in (folder.absolute(), *folder.absolute().parents):
+    """MB used and MB free on the disk of ``folder``, or of the nearest folder above it that exists; None where that
+    cannot be told, as below a working directory that was removed.
+    """
+    try:
+        place = folder.absolute()
+    except OSError:
+        return None, None
+    for near in (place, *place.parents):
         try:
-            usage = psutil.disk_usage(str(place))
+            usage = psutil.disk_usage(str(near))
         except FileNotFoundError:
             continue
         except OSError:

@@ -1,7 +1,7 @@
 """The working copy of one step of the core: what every event handler may do to the state.
 
 A draft belongs to a single call of ``step``. It starts children, stops them and carries the plan on; decisions are made
-elsewhere (``supervisors.core``, ``supervisors.core.requests``). Two rules are kept here and nowhere else: a child is
+elsewhere (``step``, ``restarts``, ``requests``). Two rules are kept here and nowhere else: a child is
 started only when no attempt of it is alive, and ``Exit`` comes last, when none of any child is.
 """
 

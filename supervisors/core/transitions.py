@@ -11,21 +11,10 @@ from typing import Any
 
 import attrs
 
+from policies import validation
 from supervisors.events import Event
 from supervisors.exits import ExitReason
 from supervisors.spec import ChildSpec
-
-
-def child_id(_instance: object, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Validator. Raises ``ValueError`` for what cannot be an id: no supervisor may fail over a request."""
-    if not isinstance(value, str):
-        raise ValueError(f"a child is named by its id, a string; got {value!r}")  # noqa: TRY004 - one error class for every bad field
-
-
-def _child_spec(_instance: object, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, ChildSpec):
-        raise ValueError(f"start_child takes a ChildSpec, got {value!r}")  # noqa: TRY004
-
 
 # ---------------------------------------------------------------------------------------------------- events
 
@@ -91,7 +80,7 @@ class StartChild:
     """Dynamic API: add a child. Answers its id; errors: already_started, already_present, max_children, refused."""
 
     request: int
-    spec: ChildSpec = attrs.field(validator=_child_spec)
+    spec: ChildSpec = attrs.field(validator=validation.instance_of(ChildSpec))
     asker: str | None = None
     """The child that asks, or below which the asker lives; None for everybody else. It must not wait for itself."""
 
@@ -101,7 +90,7 @@ class TerminateChild:
     """Dynamic API: stop a child and keep its spec (temporary and pool children are forgotten)."""
 
     request: int
-    child: str = attrs.field(validator=child_id)
+    child: str = attrs.field(validator=validation.instance_of(str))
     asker: str | None = None
     by_ref: bool = False
     """The child was named by its reference: only pools know those (OTP simple_one_for_one)."""
@@ -112,7 +101,7 @@ class RestartChild:
     """Dynamic API: start a terminated child again. Counts nothing."""
 
     request: int
-    child: str = attrs.field(validator=child_id)
+    child: str = attrs.field(validator=validation.instance_of(str))
     asker: str | None = None
 
 
@@ -121,7 +110,7 @@ class DeleteChild:
     """Dynamic API: forget a child that does not run."""
 
     request: int
-    child: str = attrs.field(validator=child_id)
+    child: str = attrs.field(validator=validation.instance_of(str))
 
 
 @attrs.frozen
@@ -131,7 +120,7 @@ class ResetRestarts:
     """
 
     request: int
-    child: str | None = attrs.field(default=None, validator=attrs.validators.optional(child_id))
+    child: str | None = attrs.field(default=None, validator=validation.instance_of(str, optional=True))
 
 
 CoreEvent = (

@@ -12,6 +12,7 @@ import attrs
 import pytest
 from harness import DEADLINE
 
+from bench.__main__ import BENCHES
 from scorewise_actors import ExitCode, tree
 from scorewise_actors.cli import exits
 from scorewise_actors.cli.command_line import parser
@@ -197,9 +198,29 @@ def test_command_lines_in_the_text_can_be_parsed():
         parser().parse_args(shlex.split(command)[1:])
 
 
-def table_after(heading):
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_benches_that_are_named_exist(path):
+    """``python -m bench NAME``, wherever it stands."""
+    named = set(re.findall(r"`python -m bench (\w+)", path.read_text(encoding="utf-8")))
+    assert named <= {bench.name for bench in BENCHES}
+
+
+def test_each_success_criterion_is_measured():
+    """Six rows; each names a bench whose rows carry the criterion, or a test, and a figure."""
+    text = (ROOT / "docs" / "resilience.md").read_text(encoding="utf-8")
+    rows = table_after("criterion", text)
+    assert [row[0] for row in rows] == [f"SC-00{n}" for n in range(1, 7)]
+    tests = defined_tests(ROOT / "tests")
+    for name, _, measured, figure in rows:
+        assert figure
+        benches = re.findall(r"python -m bench (\w+)", measured)
+        assert all(name in (ROOT / "bench" / f"{bench}.py").read_text(encoding="utf-8") for bench in benches), name
+        assert benches or set(re.findall(r"test_\w+", measured)) & tests, name
+
+
+def table_after(heading, text=README):
     """The cells of the table whose head line begins with ``| heading``, without backquotes."""
-    lines = README[README.index(f"\n| {heading}") + 1 :].split("\n\n")[0].splitlines()[2:]
+    lines = text[text.index(f"\n| {heading}") + 1 :].split("\n\n")[0].splitlines()[2:]
     return [[cell.strip().replace("`", "") for cell in line.strip("|").split(" | ")] for line in lines]
 
 

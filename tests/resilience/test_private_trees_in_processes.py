@@ -83,6 +83,24 @@ def test_a_program_ends_while_a_handler_hangs():
     assert (done.returncode, done.stdout) == (0, "classification\n"), done.stderr
 
 
+def test_figures_are_had_where_the_working_directory_is_gone():
+    """Of the disk nothing can be told then; the rest is as ever, and so are the other managers."""
+    done = run("""
+        import asyncio, os, tempfile
+        from scorewise_actors.resilience import ResourceMonitor
+
+        async def main():
+            folder = tempfile.mkdtemp()
+            os.chdir(folder)
+            os.rmdir(folder)
+            metrics = await ResourceMonitor().get_current_metrics()
+            print(metrics["process_count"], metrics["disk_usage"])
+
+        asyncio.run(main())
+    """)
+    assert (done.returncode, done.stdout) == (0, "1 0.0\n"), done.stderr
+
+
 def test_a_forked_child_gets_a_tree_of_its_own():
     """The actors stay with the parent; the child's first call starts new ones."""
     done = run("""

@@ -276,6 +276,16 @@ async def test_switched_off_sessions_hear_nothing(config):
         assert got.empty()
 
 
+async def test_a_session_ends_that_was_begun_before_the_monitor_was_switched_off(monitor):
+    """The actor hears of it, or it would go on to clean up for nobody."""
+    got, session = await breach(monitor)
+    await next_of(got)
+    monitor.config.enabled = False
+    assert await monitor.stop_monitoring(session)
+    actor = monitor._connection.running().ref("resilience/resources").actor
+    assert session not in actor._memory.watches
+
+
 async def test_closing_ends_all_sessions(config):
     """Another manager of the tree goes on."""
     tree = PrivateTree()

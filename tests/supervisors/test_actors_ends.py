@@ -112,15 +112,17 @@ def test_a_release_hook_that_raises_does_not_keep_back_the_news(stage, make, err
     assert end_of(actor).error_type == "ZeroDivisionError"
 
 
-def test_an_exception_whose_text_cannot_be_read_ends_the_actor_like_any_other(stage, make):
-    """``__str__`` of a foreign exception is foreign code, and may raise."""
+@pytest.mark.parametrize("error", [ValueError("no text"), SystemExit(1), KeyboardInterrupt()], ids=name_of)
+def test_an_exception_whose_text_cannot_be_read_ends_the_actor_like_any_other(stage, make, error):
+    """``__str__`` of a foreign exception is foreign code, and may raise. Its asker is answered all the same."""
 
     class Mute(Exception):
         def __str__(self):
-            raise ValueError("no text")
+            raise error
 
     actor = make()
-    stage.enter(actor).tell(Do(raiser(Mute())))
+    with pytest.raises(Mute):
+        stage.enter(actor).ask(Do(raiser(Mute())), timeout=DEADLINE)
     assert end_of(actor).error_type == "Mute"
 
 

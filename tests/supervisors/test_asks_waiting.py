@@ -198,6 +198,15 @@ def test_what_is_put_aside_at_the_end_is_answered_or_counted(stage, make, runtim
     await_true(lambda: runtime.dead_letters["rt/a"] == 1, "the tell is counted")
 
 
+def test_a_message_is_put_aside_once(stage, make):
+    """Twice would be handled twice. The handler hears of it; who has asked is told that it was not handled."""
+    actor = make()
+    ask = stage.enter(actor).request(Do(lambda actor: (actor.stash(), actor.stash())))
+    with pytest.raises(NotHandledError):
+        ask.get(timeout=DEADLINE)
+    assert "has done so before" in down_of(actor).get(timeout=DEADLINE).reason.error_text
+
+
 def test_a_stash_has_a_limit(stage, make):
     """The handler hears of it; outside of a handler there is nothing to put aside."""
     actor = make()

@@ -8,7 +8,7 @@ from loguru import logger
 
 from supervisors import ChildSpec, EventQueue, RestartPolicy, Runtime, Supervisor, SupervisorSpec, events
 from supervisors.events import DeadLetter, Event, MailboxHigh, ManyZombies, Restarted, Started, Traced, TraceEnded
-from supervisors.exits import ExitKind, ExitReason
+from supervisors.exits import ActorExit, ExitKind, ExitReason
 from supervisors.spec import Ladder
 from supervisors.testing import DEADLINE, Do, Probe, await_true, down_of
 
@@ -18,7 +18,9 @@ def crash(_actor):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("bad"), SystemExit(1), KeyboardInterrupt()], ids=lambda e: type(e).__name__
+    "error",
+    [ValueError("bad"), SystemExit(1), KeyboardInterrupt(), ActorExit(ExitReason(ExitKind.NORMAL))],
+    ids=lambda e: type(e).__name__,
 )
 def test_a_subscriber_that_raises_harms_neither_a_supervisor_nor_the_others(runtime, log, error):
     """Whatever it raises: the restart goes on, and those after it hear the event."""

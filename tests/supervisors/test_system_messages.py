@@ -236,16 +236,34 @@ def test_an_actor_decides_what_is_seen_of_its_state(stage):
     assert "hunter2" not in str(get_state(ref).get(timeout=DEADLINE))
 
 
-def test_a_redaction_that_fails_shows_nothing(stage):
+@pytest.mark.parametrize("error", [KeyError, SystemExit, KeyboardInterrupt])
+def test_a_redaction_that_fails_shows_nothing(stage, error):
     """And costs neither the actor nor the rest of the answer."""
     actor = Secretive()
 
     def redact(name, value):
-        raise KeyError(name)
+        raise error(name)
 
     actor.redact = redact
     state = get_state(stage.enter(actor)).get(timeout=DEADLINE)
-    assert state["password"] == "<not shown: redact failed with KeyError>"
+    assert state["password"] == f"<not shown: redact failed with {error.__name__}>"
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+def test_who_looks_at_an_actor_never_ends_it(stage, log, error):
+    """What a value raises when its text is asked for stays with the text, in a state and in a trace."""
+
+    class Evil:
+        def __repr__(self):
+            raise error
+
+    ref = stage.enter(Probe())
+    ref.actor.evil, incarnation = Evil(), ref.incarnation
+    assert "Evil" in get_state(ref).get(timeout=DEADLINE)["evil"]
+    trace_messages(ref).get(timeout=DEADLINE)
+    ref.ask(Evil(), timeout=DEADLINE)
+    assert "Evil" in log.await_event(Traced).text
+    assert ref.incarnation == incarnation
 
 
 def test_the_state_is_read_in_the_thread_of_the_actor(stage):

@@ -69,6 +69,22 @@ def test_a_failed_item_waits_and_is_given_up_after_its_tries(journal):
     assert "ERR_CONNECTION_REFUSED" in letter.message
 
 
+@pytest.mark.parametrize("end", ["failed for good", "poison"])
+def test_a_dead_letter_shows_no_credentials(end):
+    """Errors quote the URL they were about; its password goes into no report, also not by way of a crash."""
+    secret = "net::ERR_ABORTED at http://user:hunter2@site0.test/page"
+    journal = Journal()
+    journal.add(URLS[:1])
+    for _ in range(1 if end == "failed for good" else POISON_CRASHES):
+        lease = journal.lease()
+        failed = Failed(lease.item, lease.token, Failure("HttpStatusError", secret, status=404))
+        crashed = Returned(lease.item, lease.token, secret, True)
+        journal.swap("a", failed if end == "failed for good" else crashed, want=0)
+    (letter,) = journal.audit().dead
+    assert "http://***@site0.test/page" in letter.message
+    assert "hunter2" not in letter.message
+
+
 def test_the_tries_of_an_item_survive_a_restart(journal):
     """A frontier that reloads from the journal goes on counting where the last one was."""
     lease = journal.lease()

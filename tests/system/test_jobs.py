@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from harness import KEY, QUICK, actors, match_urls, wait_until
 
+from policies.abort import AbortPolicy
 from scorewise_actors import ActorSystem, ConfigurationError, ExitCode, HttpStatusError, Request
 from scorewise_actors.checkpoints import CheckpointLocked, CheckpointNotSerializable
 from scorewise_actors.demo.league import Fault, League
@@ -224,6 +225,26 @@ def test_a_site_where_everything_fails_is_halted_with_a_verdict(storage):
     assert report.balanced
     assert state["runs"][-1]["outcome"] == "aborted"
     assert len(state["outcomes"]) == report.dead_lettered
+
+
+async def misconfigured(context):
+    await context.page.goto("chrome://network-error/-131")  # ERR_MANDATORY_PROXY_CONFIGURATION_FAILED
+
+
+@pytest.mark.parametrize("abort", [AbortPolicy(), AbortPolicy(evidence=None, crashes=None)], ids=["judged", "off"])
+def test_a_misconfigured_job_is_halted_by_its_first_failure(storage, abort):
+    """A proxy that cannot work fails every page: the rest is not burnt, unless all abort rules are off."""
+    urls = [f"http://127.0.0.1:9/{n}" for n in range(30)]
+    with ActorSystem(storage_path=storage, key=KEY, **QUICK | {"abort": abort, "max_concurrency": 2}) as system:
+        report = system.run_blocking("misconfigured", urls, misconfigured)
+    if abort.evidence is None:
+        assert (report.verdict.outcome, report.dead_lettered) == ("completed", 30)
+        return
+    assert (report.verdict.outcome, report.verdict.rule) == ("aborted", "proxy_configuration")
+    assert report.exit_code is ExitCode.ABORTED
+    assert "ERR_MANDATORY_PROXY" in report.verdict.reason
+    assert report.pending > 20
+    assert report.balanced
 
 
 def test_cancelling_a_job_that_is_being_opened_leaves_nothing_of_it(system, healthy_site):

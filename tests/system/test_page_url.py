@@ -182,3 +182,28 @@ def test_the_short_cut_for_plain_urls_goes_where_the_long_way_goes(rest, scheme)
         patch.setattr(page_url, "_CANONICAL", re.compile("(?!)"))
         long_way = canonical_url(url)
     assert canonical_url(url) == long_way
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a.test", "https://a-b.test/x:1@2", "http://a.test?q=http://b/", "http://a.test#!/x"]
+)
+def test_the_short_cut_to_the_place_of_a_plain_url_leads_to_the_same(url, monkeypatch):
+    """It is taken for plain hosts, and gives what taking the URL apart gives."""
+    short = place_of(url)
+    monkeypatch.setattr(page_url, "_PLAIN_PLACE", re.compile("(?!)"))
+    assert short == place_of(url) == re.split("[/?#]", url)[2]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://a.test:80/", "a.test"),
+        ("http://a.test:81/", "a.test:81"),
+        ("http://me:x@a.test/", "a.test"),
+        ("http://A.test/", "a.test"),
+        ("http://xn--mnchen-3ya.test/", "münchen.test"),
+    ],
+)
+def test_what_is_not_plain_is_taken_apart(url, place):
+    """Ports, names, capitals and encoded names."""
+    assert place_of(url) == place
