@@ -112,7 +112,7 @@ def _table(rows: list[JobRow]) -> str:
     header = ("JOB", "DONE", "DEAD", "PENDING", "LAST RUN", "SIZE", "WRITTEN", "LOCKED BY")
     cells = [header] + [
         (
-            row.job_id,
+            row.job_id.replace("\n", "\\n"),
             _count(row.done),
             _count(row.dead_lettered),
             _count(row.pending),

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from scorewise_actors.cli.progress import Display, PlainDisplay, QuietDisplay, Snapshot, counted, duration
+from scorewise_actors.cli.progress import Display, PlainDisplay, QuietDisplay, Snapshot, counted, duration, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,7 +52,7 @@ class LiveDisplay:
 
     def say(self, text: str) -> None:
         """See ``Display``."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(visible(text), markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """See ``Display``."""
@@ -91,5 +91,5 @@ def block(snapshot: Snapshot) -> "RenderableType":
         tree.append(f"{member}  ")
     grid.add_row("tree", tree)
     state = "stopping, Ctrl-C again ends at once" if snapshot.stopping else "running, Ctrl-C stops in good order"
-    title = Text.assemble((snapshot.job_id, "bold cyan"), "  ", (state, "dim"))
+    title = Text.assemble((visible(snapshot.job_id), "bold cyan"), "  ", (state, "dim"))
     return Group(title, grid)

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import re
 import sys
 from collections import deque
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ _LINE_EVERY = 5.0
 """Seconds between two plain lines."""
 _PACE_OVER = 60.0
 """The pace is that of the last so many seconds."""
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @attrs.frozen
@@ -91,7 +93,7 @@ class PlainDisplay:
     def say(self, text: str) -> None:
         """See ``Display``."""
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write(f"{text}\n")
+            self._stream.write(f"{visible(text)}\n")
             self._stream.flush()
 
     def close(self) -> None:
@@ -127,6 +129,13 @@ def line(snapshot: Snapshot) -> str:
     if snapshot.stopping:
         parts.append("stopping")
     return f"{snapshot.job_id}: {', '.join(parts)}"
+
+
+def visible(text: str) -> str:
+    """The text with control characters escaped, but for tabs and ends of lines: what a page or a handler says must not
+    write to the terminal's title or clipboard, or over other lines.
+    """
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def counted(counts: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from scorewise_actors.cli.progress import counted, duration
+from scorewise_actors.cli.progress import counted, duration, visible
 from scorewise_actors.errors import ExitCode, ScorewiseError
 from scorewise_actors.job import JobReport
 
@@ -32,7 +32,7 @@ def put(text: str) -> None:
 
     Raises ``StdoutError``.
     """
-    _printed(lambda: print(text, flush=True))
+    _printed(lambda: print(visible(text), flush=True))
 
 
 def flush() -> None:

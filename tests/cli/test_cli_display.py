@@ -11,7 +11,7 @@ from rich.console import Console
 
 from scorewise_actors.cli.live import LiveDisplay, block, open_display
 from scorewise_actors.cli.progress import Pace, PlainDisplay, QuietDisplay, Snapshot, line
-from scorewise_actors.cli.report import report_json, report_text
+from scorewise_actors.cli.report import put, report_json, report_text
 from scorewise_actors.cli.tree_state import Member, down, tree_state
 from scorewise_actors.errors import ExitCode
 from scorewise_actors.job import DeadLetter, JobReport, Progress, Verdict
@@ -199,3 +199,18 @@ def test_the_tree_is_told_by_members():
         "driver-1/browser-2 scrapers 1/2",
     ]
     assert down(members) == members[2:]
+
+
+def test_what_a_page_says_does_not_steer_the_terminal(capsys):
+    """Escape sequences in a message are shown, not obeyed: on stdout, in plain lines and above the live block."""
+    letter = attrs.evolve(LETTER, message="\x1b]0;owned\x07 \x9b31mred\rover\tü")
+    shown = r"\x1b]0;owned\x07 \x9b31mred\x0dover" + "\tü"
+    put(report_text(attrs.evolve(REPORT, dead_letters=(letter,)), None))
+    assert shown in capsys.readouterr().out
+    PlainDisplay().say(letter.message)
+    display = LiveDisplay()
+    display.say(letter.message)
+    display.close()
+    told = capsys.readouterr().err
+    assert told.count(shown.partition("\t")[0]) == 2
+    assert "owned\x07" not in told
