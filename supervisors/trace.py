@@ -47,7 +47,11 @@ def _plain(error: BaseException) -> _SaidError | None:
         return None
     try:
         return _SaidError(str(error))
-    except Exception:  # noqa: BLE001 - foreign code; what is told of such an error is Python's business
+    except BaseException as foreign:  # what is told of such an error is Python's business
+        from supervisors.exits import Killed  # noqa: PLC0415 - whose reasons are made with this module
+
+        if isinstance(foreign, Killed):
+            raise
         return None
 
 
