@@ -106,6 +106,8 @@ class CoreRunner(Simulation):
     def _start_attempt(self, spec: ChildSpec, number: int) -> None:
         outcomes = self._outcomes[spec.id]
         outcome = outcomes.popleft() if outcomes else self._then.get(spec.id, "ok")
+        if self.kids[spec.id].tree is not None:
+            outcome = "ok"  # its children say what becomes of it
         takes = {"hang": math.inf, "raise": 0.0}.get(outcome, self.kids[spec.id].start_takes)
         self._behaviour[spec.id] = Behaviour(then=OUTCOMES.get(outcome, outcome), start_takes=takes)
         super()._start_attempt(spec, number)
