@@ -140,7 +140,7 @@ async def test_what_has_no_form_is_refused_with_its_path(manager):
     assert caught.value.__cause__ is not None
     with pytest.raises(CheckpointCreationError, match="job_id: expected a non-empty string"):
         await manager.create_checkpoint("", {})
-    with pytest.raises(CheckpointValidationError, match="limit: expected at least 0"):
+    with pytest.raises(CheckpointValidationError, match="limit must be a whole number of at least 0"):
         await manager.list_checkpoints("job", limit=-1)
     assert files_of(manager) == []
 
