@@ -9,6 +9,8 @@ from policies import (
     AbortState,
     AbortStep,
     EvidenceScore,
+    Failure,
+    FailureClassifier,
     Measure,
     Stream,
     WindowRule,
@@ -249,3 +251,22 @@ def test_a_wrong_abort_policy_says_what_is_wrong(make, said):
     """An error names the field or argument, the value and what is allowed."""
     with pytest.raises(ValueError, match=said):
         make()
+
+
+@pytest.mark.parametrize(
+    ("policy", "ends"),
+    [
+        (AbortPolicy(), True),
+        (AbortPolicy(evidence=None, crashes=None, window=WindowRule()), True),
+        (AbortPolicy(evidence=None), True),
+        (AbortPolicy(evidence=None, crashes=None), False),
+    ],
+    ids=["usual", "window only", "crashes only", "off"],
+)
+def test_a_misconfigured_job_is_ended_unless_all_rules_are_off(policy, ends):
+    """By a verdict that says that no item can succeed, and by no other."""
+    classify = FailureClassifier().classify
+    proxy = classify(Failure("Error", "Page.goto: net::ERR_MANDATORY_PROXY_CONFIGURATION_FAILED at http://site.test/"))
+    refused = classify(Failure("Error", "Page.goto: net::ERR_CONNECTION_REFUSED at http://site.test/"))
+    assert policy.ends_misconfigured(proxy) is ends
+    assert not policy.ends_misconfigured(refused)

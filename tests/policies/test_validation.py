@@ -79,3 +79,59 @@ def test_what_is_out_of_range_is_named_with_field_value_and_range(field, values,
         assert type(caught.value) is error
         assert message in str(caught.value)
         assert str(caught.value).endswith(f", got {value!r}")
+
+
+@attrs.frozen
+class Patience:
+    """The validators of supervisors' fields."""
+
+    limit: object = attrs.field(default=1.0, validator=validation.duration())
+    stop: object = attrs.field(default=1.0, validator=validation.duration(endless=True))
+    hook: object = attrs.field(default=None, validator=validation.function(optional=True))
+    start: object = attrs.field(default=print, validator=validation.function())
+
+
+@pytest.mark.parametrize("fields", [{"limit": 0}, {"limit": 2.5}, {"stop": math.inf}, {"hook": print}, {"hook": None}])
+def test_durations_and_functions_pass(fields):
+    """None where it may be, and no end where it may be."""
+    Patience(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"limit": math.inf}, "Patience.limit must be a finite number of seconds of at least 0, got inf"),
+        ({"limit": -1}, "Patience.limit must be a finite number of seconds of at least 0, got -1"),
+        ({"stop": math.nan}, "Patience.stop must be a number of seconds of at least 0, got nan"),
+        ({"stop": True}, "Patience.stop must be a number of seconds of at least 0, got True"),
+        ({"hook": 3}, "Patience.hook must be callable or None, got 3"),
+        ({"start": None}, "Patience.start must be callable, got None"),
+    ],
+)
+def test_durations_and_functions_are_refused_with_field_and_value(fields, complaint):
+    """Each says what would have been right."""
+    with pytest.raises(ValueError, match="must be") as caught:
+        Patience(**fields)
+    assert str(caught.value) == complaint
+
+
+@pytest.mark.parametrize(("value", "high"), [(1, None), (9, 9)])
+def test_whole_numbers_of_arguments_pass(value, high):
+    """The ends belong to the range."""
+    validation.require_integer("limit", value, 1, high)
+
+
+@pytest.mark.parametrize(
+    ("value", "high", "complaint"),
+    [
+        (0, None, "limit must be a whole number of at least 1, got 0"),
+        (10, 9, "limit must be a whole number from 1 to 9, got 10"),
+        (True, None, "limit must be a whole number of at least 1, got True"),
+        (1.0, None, "limit must be a whole number of at least 1, got 1.0"),
+    ],
+)
+def test_other_arguments_are_refused(value, high, complaint):
+    """No bool, no float, nothing out of range."""
+    with pytest.raises(ValueError, match="whole number") as caught:
+        validation.require_integer("limit", value, 1, high)
+    assert str(caught.value) == complaint
