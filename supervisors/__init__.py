@@ -26,6 +26,7 @@ from supervisors.actor import NO_REPLY, Actor
 from supervisors.actor_timers import ActorTimer
 from supervisors.ask_cycles import AskCycleError
 from supervisors.async_actor import AsyncActor
+from supervisors.async_supervisor import AsyncSupervisor
 from supervisors.children import (
     count_children,
     delete_child,
@@ -91,6 +92,7 @@ __all__ = [
     "ActorTimer",
     "AskCycleError",
     "AsyncActor",
+    "AsyncSupervisor",
     "AutoShutdown",
     "ChildHooks",
     "ChildInfo",

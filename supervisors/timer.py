@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -43,6 +44,8 @@ class TimerThread:
         self._order = itertools.count()
         self._sweep_at = _SWEEP
         self._condition = threading.Condition()
+        self._wakes_at = -math.inf
+        """When the thread will look again by itself; while it is awake it looks at once."""
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -58,7 +61,8 @@ class TimerThread:
             heapq.heappush(self._heap, (when, next(self._order), timer))
             if len(self._heap) > self._sweep_at:
                 self._sweep()
-            if self._heap[0][2] is timer:  # the thread sleeps too long otherwise
+            if when < self._wakes_at:  # it sleeps too long; most timers are limits, a minute ahead, and wake nobody
+                self._wakes_at = when
                 self._condition.notify()
         return timer
 
@@ -81,9 +85,12 @@ class TimerThread:
             with self._condition:
                 if self._closed:
                     return
-                wait = self._heap[0][0] - time.monotonic() if self._heap else None
-                if wait is None or wait > 0:
-                    self._condition.wait(None if wait is None else min(wait, _LONGEST_WAIT))
+                due = self._heap[0][0] if self._heap else math.inf
+                wait = due - time.monotonic()
+                if wait > 0:
+                    self._wakes_at = due
+                    self._condition.wait(None if wait == math.inf else min(wait, _LONGEST_WAIT))
+                    self._wakes_at = -math.inf
                     continue
                 timer = heapq.heappop(self._heap)[2]
             try:

@@ -9,7 +9,7 @@ from supervisors.children import which_children
 from supervisors.future import ReplyFuture
 from supervisors.ref import Ref
 from supervisors.signals import Down, Ready, Signal
-from supervisors.supervisor import Supervisor
+from supervisors.supervision import Supervision
 
 DEADLINE = 30.0
 """Seconds after which a wait fails. Generous: it only matters when something is wrong."""
@@ -69,12 +69,12 @@ def tree_look(supervisor: Ref) -> str:
     supervisor now. A snapshot: asks nobody, so it also answers for trees whose supervisors are stuck.
     """
     actor = supervisor.actor
-    if not isinstance(actor, Supervisor) or actor.exit_reason is not None:
+    if not isinstance(actor, Supervision) or actor.exit_reason is not None:
         return "down"
     rows = []
     for row in actor.children():
         below = actor.runtime.ref(f"{supervisor.path}/{row.id}")
-        inner = f"({tree_look(below)})" if row.status == "up" and isinstance(below.actor, Supervisor) else ""
+        inner = f"({tree_look(below)})" if row.status == "up" and isinstance(below.actor, Supervision) else ""
         rows.append(f"{row.id}={row.status}{inner}")
     return " ".join(rows)
 

@@ -36,7 +36,7 @@ from supervisors.core.transitions import (
 )
 from supervisors.exits import NORMAL, SHUTDOWN, ExitKind, ExitReason
 from supervisors.spec import ChildKind, ChildSpec, SupervisorSpec
-from supervisors.supervisor import Supervisor
+from supervisors.supervision import Supervision
 from supervisors.testing.fake_clock import FakeClock
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ class Simulation:
 
     def _below(self, spec: ChildSpec, number: int) -> "Simulation":
         supervisor: object = spec.start()
-        if not isinstance(supervisor, Supervisor):
+        if not isinstance(supervisor, Supervision):
             raise TypeError(f"child {spec.id!r} of {self.path} is a supervisor, but its start made {supervisor!r}")
         prefix = f"{spec.id}/"
         inner = {path.removeprefix(prefix): how for path, how in self._behaviour.items() if path.startswith(prefix)}

@@ -28,7 +28,7 @@ from supervisors import (
     which_children,
 )
 from supervisors.events import Abandoned, Ended, GaveUp, Restarting, Started, StartRefused
-from supervisors.supervisor import _ChildSignal
+from supervisors.supervision import _ChildSignal
 from supervisors.testing import DEADLINE, AsyncProbe, Do, Probe, await_children, await_true, down_of
 from tests.supervisors.conftest import make_loop
 
