@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _TASKS_GET = 2.0
 """Seconds that left-over tasks are given to end once the last actor is gone."""
+
+_CLOSINGS = 3
+"""How often a task that swallows its cancellation is ended in mid-await: an abandoned actor has a last hook to go."""
 
 
 class LoopThread:
@@ -115,4 +118,17 @@ class LoopThread:
             _, stuck = self.loop.run_until_complete(asyncio.wait(tasks, timeout=_TASKS_GET))
             for task in stuck:
                 logger.error("event loop {} ends, although {!r} swallows its cancellation", self.name, task)
+                _close(task.get_coro())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+
+
+def _close(coroutine: Any) -> None:
+    """End a coroutine that no loop will run any more. It may catch even that, and await something else."""
+    for _ in range(_CLOSINGS):
+        try:
+            coroutine.close()
+        except RuntimeError:  # it did
+            continue
+        except BaseException as error:  # noqa: BLE001 - whatever it raises at its end, the loop ends as well
+            logger.opt(exception=error).debug("a coroutine that swallowed its cancellation ended with {!r}", error)
+        return

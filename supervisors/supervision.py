@@ -172,13 +172,14 @@ class Supervision(Actor):
         """A supervisor that crashed takes its subtree along before its parent hears of it. Returns what is answered
         when the children have ended, the last started first.
         """
-        for timer in self._timers.values():  # they would keep it in memory until they are due
+        for timer in tuple(self._timers.values()):  # they would keep it in memory until they are due
             timer.cancel()
-        for future in self._requests.values():
+        for future in tuple(self._requests.values()):
             if future is not None:
                 future.offer(error=RuntimeError(f"{self.path} crashed"))
         reason = ExitReason(ExitKind.SHUTDOWN, f"{self.path} crashed")
-        return [self._take_along(child, actor, reason) for child, (_, actor) in reversed(self._actors.items())]
+        children = tuple(self._actors.items())
+        return [self._take_along(child, actor, reason) for child, (_, actor) in reversed(children)]
 
     def _take_along(self, child: str, actor: Actor, reason: ExitReason) -> ReplyFuture:
         down = ReplyFuture()
@@ -190,6 +191,11 @@ class Supervision(Actor):
         actor.monitor(hear)
         self.runtime.kill(actor, child_spec(self._state, child).shutdown, reason)
         return down
+
+    def abandon(self, reason: ExitReason) -> None:
+        """Nobody looks after its children any more: they end now, however long the supervisor itself is stuck."""
+        super().abandon(reason)
+        self._take_all_along()
 
     def _finish(self, reason: ExitReason) -> None:
         self._mails.give_up()  # whatever it ends of: nobody starts these children any more
@@ -251,6 +257,8 @@ class Supervision(Actor):
         if actor is None:
             self._decide(ChildDeclined(spec.id, attempt))
             return
+        if self.fenced:  # it was stuck in the start function: the place is its successor's by now
+            return
         self._actors[spec.id] = (attempt, actor)
         inbox = self.actor_inbox
         actor.monitor(lambda signal: inbox.put(Envelope(_ChildSignal(spec.id, attempt, signal))))
@@ -264,7 +272,7 @@ class Supervision(Actor):
 
     def _decide(self, event: ChildDeclined | ChildRefused) -> None:
         self._decided.append(event)
-        put = self.actor_inbox.put if self.suspended else self.actor_inbox.put_last
+        put = self.mailbox.put if self.suspended else self.mailbox.put_last
         put(Envelope(_Decided()))
 
     def suspend(self) -> Any:

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from supervisors import ExitKind, ExitReason
+from supervisors import SHUTDOWN, ExitKind, ExitReason, Ladder
+from supervisors.events import ZombieEnded
 from supervisors.testing import DEADLINE, AsyncProbe, Do, await_true, down_of
 from tests.supervisors.conftest import make_loop, open_files
 
@@ -113,6 +114,28 @@ def test_a_left_over_task_that_swallows_its_cancellation_does_not_keep_the_loop(
     assert loop.join(DEADLINE)
     assert loop.loop.is_closed()
     over.set()
+
+
+def test_a_coroutine_that_was_abandoned_ends_with_its_loop(stage, runtime, log, monkeypatch):
+    """Although it swallows every cancellation: nothing runs it any more, so it is listed no more either."""
+    monkeypatch.setattr("supervisors.loop_thread._TASKS_GET", 0.05)
+    loop, entered = make_loop(), threading.Event()
+
+    async def swallow(_):
+        while True:
+            try:
+                entered.set()
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                continue
+
+    actor = AsyncProbe(loop, fail=lambda _: asyncio.sleep(0))
+    stage.enter(actor).tell(Do(swallow))
+    assert entered.wait(DEADLINE)
+    runtime.kill(actor, Ladder(stop=0.05, cancel=0.05, release=0, exception=0), SHUTDOWN)
+    log.await_event(ZombieEnded, "rt/a")
+    assert loop.join(DEADLINE)
+    assert runtime.zombies() == {}
 
 
 def test_foreign_code_that_an_actor_spawns_cannot_harm_the_loop(stage):

@@ -29,7 +29,7 @@ from supervisors import (
 )
 from supervisors.events import Abandoned, Ended, GaveUp, Restarting, Started, StartRefused
 from supervisors.supervision import _ChildSignal
-from supervisors.testing import DEADLINE, AsyncProbe, Do, Probe, await_children, await_true, down_of
+from supervisors.testing import DEADLINE, AsyncProbe, Do, Probe, await_children, await_true, down_of, tree_look
 from tests.supervisors.conftest import make_loop
 
 OFTEN = RestartPolicy.otp(10_000)
@@ -404,6 +404,32 @@ def test_a_request_to_a_supervisor_that_crashes_meanwhile_is_answered(runtime, j
     gate.set()
     assert runtime.ended.get(timeout=DEADLINE).kind is ExitKind.KILLED
     assert journal.entries() == ["+slow", "-slow"]
+
+
+def test_the_children_of_a_supervisor_that_is_stuck_end_and_it_starts_none_any_more(runtime, log, journal):
+    """It is abandoned in a start function that blocks; when that returns, its place belongs to its successor."""
+    gate, entered = threading.Event(), threading.Event()
+    late = Probe(journal)
+
+    def block():
+        entered.set()
+        gate.wait(2 * DEADLINE)
+        return late
+
+    patience = Ladder(stop=SOON, cancel=SOON, release=SOON, exception=0)
+    root = start(runtime, sub("s", spec(worker("x", journal)), ladder=patience))
+    begun = start_child(runtime.ref("rt/s"), ChildSpec("late", block))
+    assert entered.wait(DEADLINE)
+    terminate_child(root, "s").get(timeout=DEADLINE)
+    assert log.await_event(Abandoned, "rt/s").stack
+    await_true(lambda: journal.entries() == ["+x", "-x"], "the child ends although its supervisor is stuck")
+    restart_child(root, "s").get(timeout=DEADLINE)
+    gate.set()
+    await_true(lambda: not runtime.zombies(), "the supervisor comes back from its start function, and ends")
+    with pytest.raises(pykka.ActorDeadError, match="abandoned"):
+        begun.get(timeout=DEADLINE)
+    assert not late.bound
+    assert tree_look(root) == "s=up(x=up)"
 
 
 def test_a_supervisor_with_little_patience_is_given_up_visibly(runtime, log, journal):

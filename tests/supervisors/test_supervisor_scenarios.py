@@ -6,14 +6,15 @@ from supervisors import count_children, delete_child, reset_restarts, restart_ch
 from supervisors.events import GaveUp
 from supervisors.testing import DEADLINE, await_true
 from tests.supervisors import scenarios as s
-from tests.supervisors.actor_runner import Cast
+from tests.supervisors.actor_runner import Cast, LoopCast
 
 
+@pytest.mark.parametrize("cast_of", [Cast, LoopCast], ids=["threads", "loop"])
 @pytest.mark.parametrize("name", s.TABLE)
-def test_actors_do_what_the_table_says(name, runtime, monkeypatch):
-    """Every row, with threads, mailboxes and kill ladders, under a clock that the test turns."""
+def test_actors_do_what_the_table_says(name, cast_of, runtime, monkeypatch):
+    """Every row, with threads or coroutines, mailboxes and kill ladders, under a clock that the test turns."""
     scenario = s.TABLE[name]
-    cast = Cast(runtime, scenario.tree, monkeypatch)
+    cast = cast_of(runtime, scenario.tree, monkeypatch)
     try:
         stage = _Stage(cast)
         for number, action in enumerate(scenario.script):
