@@ -15,6 +15,7 @@ from policies.restart import RestartPolicy
 from supervisors import (
     Actor,
     AsyncActor,
+    AsyncSupervisor,
     ChildSpec,
     LoopThread,
     Ref,
@@ -108,11 +109,16 @@ def loop_thread(name: str) -> Iterator[LoopThread]:
 
 
 @contextmanager
-def tree(children: list[ChildSpec], *, pool: bool = False) -> Iterator[tuple[Runtime, Ref]]:
-    """A running supervisor with these children, in a runtime of its own that ends with the block."""
+def tree(
+    children: list[ChildSpec], loop: LoopThread | None = None, *, pool: bool = False
+) -> Iterator[tuple[Runtime, Ref]]:
+    """A running supervisor with these children, in a runtime of its own that ends with the block. It lives in a thread,
+    or on the loop that is named.
+    """
     runtime = Runtime("kernel")
+    spec = SupervisorSpec(children, restarts=UNLIMITED, pool=pool)
     try:
-        yield runtime, runtime.start(Supervisor(SupervisorSpec(children, restarts=UNLIMITED, pool=pool)), PATIENCE)
+        yield runtime, runtime.start(Supervisor(spec) if loop is None else AsyncSupervisor(loop, spec), PATIENCE)
     finally:
         runtime.stop(PATIENCE)
 

@@ -17,7 +17,7 @@ from bench.kernel_actors import (
     tree,
 )
 from bench.rows import Row
-from supervisors import ChildSpec, Ref, Runtime, SupervisorError, delete_child
+from supervisors import ChildSpec, LoopThread, Ref, Runtime, SupervisorError, delete_child
 
 
 class Patient:
@@ -54,38 +54,56 @@ class Patient:
             delete_child(self._supervisor, "nobody").get(timeout=PATIENCE)
 
 
+SUBJECTS = {
+    "bare thread": "made and started",
+    "thread actor": "crash to ready",
+    "async actor": "crash to ready",
+    "async actor, supervisor in a thread": "crash to ready",
+}
+
+
 def latencies(rounds: int, crashes: int) -> Iterator[Row]:
-    """Crash to ready: a thread actor and an async actor, in turns with the start of a bare thread."""
+    """Crash to ready: a thread actor, and async actors under supervisors of both kinds, in turns with the start of a
+    bare thread.
+    """
     with contextlib.ExitStack() as stack:
         loop = stack.enter_context(loop_thread("latencies"))
-        thread_watch, async_watch = Stopwatch(), Stopwatch()
-        runtime, supervisor = stack.enter_context(
-            tree(
-                [
-                    ChildSpec("thread", lambda: thread_watch.watched(ThreadSubject())),
-                    ChildSpec("async", lambda: async_watch.watched(AsyncSubject(loop))),
-                ]
-            )
+        thread, near, far = (
+            stack.enter_context(_patient(kind, loop, on_loop=on_loop))
+            for kind, on_loop in (("thread", False), ("async", True), ("async", False))
         )
-        in_thread = Patient(runtime, supervisor, "thread", thread_watch)
-        on_loop = Patient(runtime, supervisor, "async", async_watch)
         taken = [
-            [(_bare_start(), in_thread.crash(), on_loop.crash()) for _ in range(crashes)] for _ in range(rounds + 1)
-        ]
-    taken = taken[1:]  # the first one warms up
+            [(_bare_start(), thread.crash(), near.crash(), far.crash()) for _ in range(crashes)]
+            for _ in range(rounds + 1)
+        ][1:]  # the first one warms up
     medians = [[median(column) for column in zip(*turns, strict=True)] for turns in taken]
-    bare, thread, on_a_loop = (median(column) for column in zip(*medians, strict=True))
-    ratio = median(thread / bare for bare, thread, _ in medians)
-    yield Row.at_most("crash to ready, ratio: thread actor / a bare thread made and started", ratio, "x", 2.5)
-    ratio = median(on_a_loop / thread for _, thread, on_a_loop in medians)
-    yield Row.at_most("crash to ready, ratio: async actor / thread actor", ratio, "x", 0.5)
-    yield Row.at_most("crash to ready, median: thread actor (bar: a quiet machine)", thread * 1e6, "µs", 100.0)
-    yield Row.at_most("crash to ready, median: async actor (bar: a quiet machine)", on_a_loop * 1e6, "µs", 40.0)
-    yield Row("made and started, median: bare thread", bare * 1e6, "µs")
-    every = zip(*(turn for turns in taken for turn in turns), strict=True)
-    for name, column in zip(("bare thread", "thread actor", "async actor"), every, strict=True):
+    yield _ratio(medians, 1, 0, "thread actor / a bare thread made and started", 2.5)
+    yield _ratio(medians, 2, 1, "async actor / thread actor", 0.5)
+    yield _ratio(medians, 3, 1, "async actor whose supervisor is in a thread / thread actor", None)
+    every = list(zip(*(turn for turns in taken for turn in turns), strict=True))
+    bars = (None, 100.0, 40.0, None)
+    for (name, what), bar, column in zip(SUBJECTS.items(), bars, zip(*medians, strict=True), strict=True):
+        quiet = " (bar: a quiet machine)" if bar is not None else ""
+        row = f"{what}, median: {name}{quiet}"
+        yield Row(row, median(column) * 1e6, "µs") if bar is None else Row.at_most(row, median(column) * 1e6, "µs", bar)
+    for name, column in zip(SUBJECTS, every, strict=True):
         tenth = sorted(column)[len(column) // 10]  # what the load of other programs touches least
         yield Row(f"the same, fastest tenth: {name}", tenth * 1e6, "µs")
+
+
+def _ratio(medians: list[list[float]], of: int, to: int, name: str, bar: float | None) -> Row:
+    ratio = median(row[of] / row[to] for row in medians)
+    name = f"crash to ready, ratio: {name}"
+    return Row(name, ratio, "x") if bar is None else Row.at_most(name, ratio, "x", bar)
+
+
+@contextlib.contextmanager
+def _patient(kind: str, loop: LoopThread, *, on_loop: bool) -> Iterator[Patient]:
+    """An actor of this kind, under a supervisor of its own that lives on the loop or in a thread."""
+    watch = Stopwatch()
+    make = ThreadSubject if kind == "thread" else lambda: AsyncSubject(loop)
+    with tree([ChildSpec(kind, lambda: watch.watched(make()))], loop if on_loop else None) as (runtime, supervisor):
+        yield Patient(runtime, supervisor, kind, watch)
 
 
 def _bare_start() -> float:

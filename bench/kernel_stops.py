@@ -12,11 +12,12 @@ from typing import Any
 import attrs
 import pykka
 
-from bench.kernel_actors import PATIENCE, StockSubject, ThreadSubject, loop_thread, specs, tree
+from bench.kernel_actors import PATIENCE, AsyncSubject, StockSubject, ThreadSubject, loop_thread, specs, tree
 from bench.rows import Row
 from supervisors import (
     Actor,
     AsyncActor,
+    AsyncSupervisor,
     ChildSpec,
     ExitReason,
     LoopThread,
@@ -27,6 +28,7 @@ from supervisors import (
     SupervisorSpec,
     ThreadActor,
 )
+from supervisors.supervisor import STOPS_IN_A_ROW
 
 MESSAGE_SECONDS = 0.001
 """How long a message of a backlog takes."""
@@ -41,13 +43,24 @@ class Spent:
 
 
 def siblings(rounds: int, count: int) -> Iterator[Row]:
-    """Stop a pool of thread actors, and as many stock Pykka actors with ``ActorRegistry.stop_all``, in turns."""
-    taken = [(_stop_stock(count), _stop_pool(count)) for _ in range(rounds)]
-    against = f"pool / Pykka's stop_all, {count:,} threads"
-    ratio = median(pool.wall / stock.wall for stock, pool in taken)
-    yield Row.at_most(f"stop of all, time, ratio: {against}", ratio, "x", 0.5)
-    yield Row(f"stop of all, CPU, ratio: {against}", median(pool.cpu / stock.cpu for stock, pool in taken), "x")
-    for at, name in enumerate(("Pykka's stop_all", "pool")):
+    """Stop pools of thread actors and of async actors, as many stock Pykka actors with ``ActorRegistry.stop_all``, and
+    as many bare threads that do nothing but say that they end, in turns.
+    """
+    stops = {
+        "Pykka's stop_all": _stop_stock,
+        "pool of thread actors": lambda count: _stop_pool(Supervisor, ThreadSubject, count),
+        "pool of async actors": _stop_loop_pool,
+        "bare threads": _stop_bare,
+    }
+    taken = [[stop(count) for stop in stops.values()] for _ in range(rounds)]
+    names = list(stops)
+    for at, name in enumerate(names[1:], 1):
+        against = f"{name} / Pykka's stop_all, {count:,} of them"
+        time_row = f"stop of all, time, ratio: {against}"
+        ratio = median(turn[at].wall / turn[0].wall for turn in taken)
+        yield Row(time_row, ratio, "x") if name == "bare threads" else Row.at_most(time_row, ratio, "x", 0.5)
+        yield Row(f"stop of all, CPU, ratio: {against}", median(turn[at].cpu / turn[0].cpu for turn in taken), "x")
+    for at, name in enumerate(names):
         yield Row(f"stop of all, time: {name}", median(turn[at].wall for turn in taken) * 1e3, "ms")
 
 
@@ -59,12 +72,38 @@ def _stop_stock(count: int) -> Spent:
     return spent[0]
 
 
-def _stop_pool(count: int) -> Spent:
+def _stop_pool(supervisor: Callable[[SupervisorSpec], Actor], make: Callable[[], Actor], count: int) -> Spent:
     runtime = Runtime("siblings")
-    runtime.start(Supervisor(SupervisorSpec(specs(ThreadSubject, count), pool=True)), PATIENCE)
+    runtime.start(supervisor(SupervisorSpec(specs(make, count), pool=True)), PATIENCE)
     with _spent() as spent:
         ended = runtime.stop(PATIENCE)
     assert ended
+    return spent[0]
+
+
+def _stop_loop_pool(count: int) -> Spent:
+    with loop_thread("siblings") as loop:
+        return _stop_pool(lambda spec: AsyncSupervisor(loop, spec), lambda: AsyncSubject(loop), count)
+
+
+def _stop_bare(count: int) -> Spent:
+    """What is left when there is nothing but threads: each is woken, in the pace of a supervisor, and says so."""
+    words: list[queue.SimpleQueue[None]] = [queue.SimpleQueue() for _ in range(count)]
+    ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def live(word: "queue.SimpleQueue[None]") -> None:
+        word.get()
+        ended.put(None)
+
+    for word in words:
+        threading.Thread(target=live, args=(word,), daemon=True).start()
+    with _spent() as spent:
+        for number, word in enumerate(words, 1):
+            word.put(None)
+            if number % STOPS_IN_A_ROW == 0:
+                time.sleep(0)
+        for _ in words:
+            ended.get(timeout=PATIENCE)
     return spent[0]
 
 
