@@ -202,22 +202,33 @@ class RestartPolicy:
         after a delay: waiting is what keeps it from spinning. It does lengthen the streak, so that it cannot go on for
         ever.
         """
+        after, times, decision = self.decide_among(state.times, state, now, rng, count=count)
+        return after.with_times(times), decision
+
+    def decide_among(
+        self, times: RestartWindow, state: RestartState, now: float, rng: random.Random, *, count: bool = True
+    ) -> tuple[RestartState, RestartWindow, RestartDecision]:
+        """The same for one of many children whose restarts count together: `times` are those of all, and come back with
+        this one. ``state.times`` is neither looked at nor changed.
+        """
         lived = 0.0 if state.started is None else now - state.started
         fresh = state.started is not None and lived >= self.stable_after
         streak = 1 if fresh else state.streak + 1
         delays = 0 if fresh else state.delays
-        times, brief, too_many = state.times, state.brief, False
+        brief, too_many = state.brief, False
         if count:
             times, too_many = self.intensity.record(times, now)
             brief = brief + 1 if lived < self.min_uptime else 0
-        after = RestartState(times, streak, delays, brief, None if fresh else state.last_delay)
+        last_delay, delay, rule = None if fresh else state.last_delay, 0.0, ""
         if too_many:
-            return after, RestartDecision(RestartAction.GIVE_UP, reason="intensity")
-        if brief > self.intensity.max_restarts:
-            return after, RestartDecision(RestartAction.GIVE_UP, reason="uptime")
-        if self.max_streak is not None and streak > self.max_streak:
-            return after, RestartDecision(RestartAction.GIVE_UP, reason="streak")
-        if self.backoff is None or streak <= self.immediate:
-            return after, RestartDecision(RestartAction.RESTART)
-        delay = self.backoff.delay(delays + 1, rng, after.last_delay)
-        return attrs.evolve(after, delays=delays + 1, last_delay=delay), RestartDecision(RestartAction.RESTART, delay)
+            rule = "intensity"
+        elif brief > self.intensity.max_restarts:
+            rule = "uptime"
+        elif self.max_streak is not None and streak > self.max_streak:
+            rule = "streak"
+        elif self.backoff is not None and streak > self.immediate:
+            delays += 1
+            last_delay = delay = self.backoff.delay(delays, rng, last_delay)
+        action = RestartAction.GIVE_UP if rule else RestartAction.RESTART
+        after = RestartState(state.times, streak, delays, brief, last_delay)
+        return after, times, RestartDecision(action, delay, rule)

@@ -167,7 +167,7 @@ class Runtime:
     def launch(self, actor: Actor, path: str) -> None:
         """Give the actor its path and start it. What goes wrong becomes its exit reason."""
         actor.bind(self, path)
-        self.ref(path).point_to(actor)
+        actor.ref.point_to(actor)
         if self.registers(actor):
             pykka.ActorRegistry.register(actor.actor_ref)
         if self._deadline is not None:

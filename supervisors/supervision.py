@@ -49,7 +49,7 @@ from supervisors.core.transitions import (
 from supervisors.events import Ended, Event, GaveUp, Restarted, Restarting, Started
 from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
 from supervisors.future import ReplyFuture
-from supervisors.hooks import ChildHooks, run_hook
+from supervisors.hooks import run_hook
 from supervisors.mailboxes.kept import KeptMails
 from supervisors.mailboxes.mailbox import is_stop_request
 from supervisors.signals import Down, Ready, Signal, Stop, Timeout
@@ -117,6 +117,9 @@ class Supervision(Actor):
     # ------------------------------------------------------------------------------------------ what comes in
 
     def _dispatch(self, message: Any) -> Any:
+        if isinstance(message, _ChildSignal):  # the first, as each restart waits for it
+            self._child_news(message.child, message.attempt, message.signal)
+            return None
         if isinstance(message, Stop):
             self._feed(StopRequested(message.reason))
             return None
@@ -127,8 +130,6 @@ class Supervision(Actor):
 
     def on_signal(self, signal: Signal) -> None:
         match signal:
-            case _ChildSignal(child, attempt, news):
-                self._child_news(child, attempt, news)
             case Timeout(token):
                 self._timers.pop(token, None)
                 self._feed(TimerFired(token))
@@ -241,8 +242,9 @@ class Supervision(Actor):
                 run_hook(self.spec.give_up_hook, event)
             case Ended() | Restarting():
                 row = before.children.get(event.path.rpartition("/")[2])
-                hooks = ChildHooks() if row is None else row.spec.hooks
-                run_hook(hooks.terminated if isinstance(event, Ended) else hooks.restarting, event)
+                if row is not None:
+                    hooks = row.spec.hooks
+                    run_hook(hooks.terminated if isinstance(event, Ended) else hooks.restarting, event)
 
     # ---------------------------------------------------------------------------------------------- children
 
@@ -263,7 +265,8 @@ class Supervision(Actor):
         inbox = self.actor_inbox
         actor.monitor(lambda signal: inbox.put(Envelope(_ChildSignal(spec.id, attempt, signal))))
         path = f"{self.path}/{spec.id}"
-        self._mails.deliver(spec.id, spec.mailbox, self.runtime.ref(path), actor)
+        if spec.mailbox is not None:
+            self._mails.deliver(spec.id, spec.mailbox, self.runtime.ref(path), actor)
         self.runtime.launch(actor, path)
         if not math.isinf(spec.start_timeout):
             self._timers[_start_timer(spec.id)] = self.runtime.timer.after(

@@ -11,9 +11,6 @@ from supervisors.events import GaveUp, Restarting
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.spec import GiveUp
 
-_NO_TIMES = RestartWindow()
-"""In the history of a child: the counted restarts are the supervisor's."""
-
 
 def fail(draft: Draft, child: Child, reason: ExitReason) -> None:
     """A child has to be restarted: count it, and restart it with those that the strategy adds, or give up.
@@ -21,10 +18,9 @@ def fail(draft: Draft, child: Child, reason: ExitReason) -> None:
     The restart is counted when the failure is handled, once for the whole group. A refused start counts as well, unless
     it had been delayed (its due time still stands): it grows the streak and the delay, but uses up no intensity.
     """
-    history = child.history.with_times(draft.window)
-    history, decision = draft.spec.restarts.decide(history, draft.now, draft.rng, count=child.due is None)
-    draft.window = history.times
-    history = history.with_times(_NO_TIMES)
+    history, draft.window, decision = draft.spec.restarts.decide_among(
+        draft.window, child.history, draft.now, draft.rng, count=child.due is None
+    )
     if decision.action is RestartAction.GIVE_UP:
         _give_up(draft, attrs.evolve(child, history=history), decision.reason, reason)
         return

@@ -113,10 +113,8 @@ class KeptMails:
     def __init__(self) -> None:
         self._mails: dict[str, KeptMail] = {}
 
-    def deliver(self, child: str, policy: MailboxPolicy | None, ref: "Ref", actor: "Actor") -> None:
+    def deliver(self, child: str, policy: MailboxPolicy, ref: "Ref", actor: "Actor") -> None:
         """Give a new incarnation its mailbox, with what waits for it."""
-        if policy is None:
-            return
         actor.use_mailbox(policy, ref.runtime.clock.monotonic)
         if policy.keep:
             mail = self._mails.get(child)

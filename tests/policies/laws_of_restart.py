@@ -66,7 +66,7 @@ def delays_follow_the_streak_and_end_with_a_stable_life(p):
 
 
 @law(
-    Bug("restart", "if self.max_streak is not None and streak > self.max_streak:", "if False:"),
+    Bug("restart", "elif self.max_streak is not None and streak > self.max_streak:", "elif False:"),
 )
 def every_crash_loop_is_escalated(p):
     policy = p.RestartPolicy(backoff=p.Backoff(1.0, max_delay=60.0, jitter=0.0))

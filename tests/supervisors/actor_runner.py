@@ -379,8 +379,9 @@ class LoopCast(Cast):
         super().__init__(runtime, tree, monkeypatch)
 
     def close(self):
-        super().close()
-        await_true(
-            lambda: all(actor._task is None or actor.is_over for actor in self.actors), "the last coroutine ends"
-        )
+        await_true(self.all_are_over, "the last coroutine ends")
         self.loop.detach(self.keeper)
+
+    def all_are_over(self):
+        super().close()  # again and again: one may swallow a late cancellation and sleep anew
+        return all(actor._task is None or actor.is_over for actor in self.actors)

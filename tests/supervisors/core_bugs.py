@@ -88,9 +88,9 @@ BUGS = [
     Bug(
         "a group is counted per child",
         "restarts",
-        right="    draft.window = history.times\n",
+        right="count=child.due is None\n    )\n",
         wrong=(
-            "    draft.window = history.times\n"
+            "count=child.due is None\n    )\n"
             "    for _ in draft.ordered()[1:]:\n"
             "        draft.window, _over = draft.spec.restarts.intensity.record(draft.window, draft.now)\n"
         ),
@@ -288,8 +288,8 @@ BUGS = [
     Bug(
         "a long life does not end a run of short ones",
         "policy",
-        right="else 0\n        after",
-        wrong="else brief\n        after",
+        right="self.min_uptime else 0\n",
+        wrong="self.min_uptime else brief\n",
         row="own uptime over",
     ),
     Bug(
@@ -302,8 +302,8 @@ BUGS = [
     Bug(
         "the streak has no limit",
         "policy",
-        right="if self.max_streak is not None and streak > self.max_streak:",
-        wrong="if False:",
+        right="elif self.max_streak is not None and streak > self.max_streak:",
+        wrong="elif False:",
         row="own streak",
     ),
     Bug(

@@ -54,7 +54,10 @@ def plant_in_policy(monkeypatch: pytest.MonkeyPatch, bug: Bug) -> None:
     source = changed(Path(policies.restart.__file__).read_text(), bug)
     names: dict[str, object] = {"__name__": "copy_of_restart"}
     exec(compile(source, "<copy of restart.py>", "exec"), names)
-    for kind, rules in (("Intensity", ("record", "counted")), ("RestartPolicy", ("decide", "started", "stopped"))):
+    for kind, rules in (
+        ("Intensity", ("record", "counted")),
+        ("RestartPolicy", ("decide", "decide_among", "started", "stopped")),
+    ):
         for rule in rules:
             monkeypatch.setattr(getattr(policies.restart, kind), rule, getattr(names[kind], rule))
     names.update(vars(policies.restart))  # the rules make values of the real classes

@@ -105,9 +105,9 @@ BUGS = [
     ),
     Bug(
         "the mailbox of the specification is forgotten",
-        "supervisor",
-        right="        self._mails.deliver(spec.id, spec.mailbox, self.runtime.ref(path), actor)\n",
-        wrong="",
+        "supervision",
+        right="            self._mails.deliver(spec.id, spec.mailbox, self.runtime.ref(path), actor)\n",
+        wrong="            pass\n",
         test="test_mailbox_bounded.py::test_a_supervisor_gives_its_children_the_mailbox_of_their_specification",
     ),
     Bug(
@@ -224,14 +224,14 @@ BUGS = [
     ),
     Bug(
         "a suspended supervisor does not hear what became of a start",
-        "supervisor",
-        right="self.actor_inbox.put if self.suspended else self.actor_inbox.put_last",
-        wrong="self.actor_inbox.put_last",
+        "supervision",
+        right="self.mailbox.put if self.suspended else self.mailbox.put_last",
+        wrong="self.mailbox.put_last",
         test="test_system_messages.py::test_a_suspended_supervisor_hears_of_starts_that_failed_at_once_and_can_be_stopped",
     ),
     Bug(
         "a supervisor that is suspended does not look at what it was told before",
-        "supervisor",
+        "supervision",
         right="        for _ in self._decided:",
         wrong="        for _ in ():",
         test="test_system_messages.py::test_a_suspended_supervisor_hears_of_starts_that_failed_at_once_and_can_be_stopped",
