@@ -52,15 +52,6 @@ class RetryMemory:
     accounts: "OrderedDict[str, RetryAccount]" = attrs.field(factory=OrderedDict)
 
 
-@attrs.frozen
-class PolicySight:
-    """A job as one policy sees it."""
-
-    state: AbortState = attrs.field(factory=AbortState)
-    crashed: AbortDecision | None = None
-    """What the crash rule said last, until a page comes again."""
-
-
 @attrs.define
 class JudgedJob:
     """What the AbortJudges know of a job."""
@@ -69,8 +60,8 @@ class JudgedJob:
     """Time (monotonic), outcome, size of the fleet: for policies that are asked about later."""
     operations: int = 0
     failures: int = 0
-    sights: dict[str, PolicySight] = attrs.field(factory=dict)
-    """By id of the policy, for those that were asked about."""
+    sights: dict[str, AbortState] = attrs.field(factory=dict)
+    """The job as each policy sees it, by the policy's id, for those that were asked about."""
     policies: dict[str, AbortPolicy] = attrs.field(factory=dict)
     watched: dict[str, tuple[float, int]] = attrs.field(factory=dict)
     """Policy id → seconds between two judgements, floor."""

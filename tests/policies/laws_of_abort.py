@@ -83,7 +83,7 @@ def first_abort(p, decisions):
 
 
 @law(
-    Bug("abort", "if state.verdict is not None or self.crashes is None:", "if self.crashes is None:"),
+    Bug("abort", "if state.verdict is not None:\n            return state, state.verdict\n", ""),
     Bug("abort", "return attrs.evolve(state, verdict=decision), decision", "return state, decision"),
 )
 def an_abort_is_final(p):
