@@ -74,7 +74,6 @@ class AbortPolicy(JsonValue):
 
     decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
         "window": optional(WindowRule.from_json),
-        "on_suspect": steps_from_json,
         "on_abort": steps_from_json,
     }
 
@@ -98,10 +97,6 @@ class AbortPolicy(JsonValue):
     """The literal rule, beside the others."""
     probes: int = attrs.field(default=1, validator=integer(1, 1_000_000))
     """Operations that may be under way under suspicion: enough to see the job recover, too few to burn through it."""
-    on_suspect: tuple[AbortStep, ...] = attrs.field(
-        default=(Measure.LOG_EVENT, Measure.NOTIFY, Measure.SAVE_STATE, Measure.THROTTLE), converter=steps
-    )
-    """What to do when suspicion begins, in order."""
     on_abort: tuple[AbortStep, ...] = attrs.field(
         default=(Measure.SAVE_STATE, Measure.CLEANUP, Measure.NOTIFY, Measure.SHUTDOWN), converter=steps
     )
@@ -255,7 +250,7 @@ class AbortPolicy(JsonValue):
             if ripe and score.held(now, limit=self.evidence, hold=self.hold):
                 return self._aborted(state, rule, evidence, reason)
             if suspicion.action is AbortAction.CONTINUE:
-                suspicion = AbortDecision(AbortAction.SUSPECT, rule, evidence, reason, self.on_suspect, self.probes)
+                suspicion = AbortDecision(AbortAction.SUSPECT, rule, evidence, reason, probes=self.probes)
         return state, suspicion
 
     @staticmethod

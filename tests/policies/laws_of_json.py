@@ -48,7 +48,7 @@ def values(p):
         p.RetryBudget(10.0, 0.5, 3.0),
         p.RetryDecision(p.RetryAction.DEFER, 5.0, "budget", p.Remedy.NEW_PAGE),
         p.WindowRule(5, 0.25, 3, 60.0),
-        p.AbortPolicy(0.25, 9, 1.0, 2.0, 3, 4, 5.0, p.WindowRule(), 2, (step,), ("shutdown",)),
+        p.AbortPolicy(0.25, 9, 1.0, 2.0, 3, 4, 5.0, p.WindowRule(), 2, (step, "shutdown")),
         p.AbortPolicy(evidence=None, crashes=None),
         p.AbortState(score, score, 5, 3, 1.0, (), (1.0, 2.0), decision, 2),
         p.HostPolicy(0.25, 3, backoff),

@@ -245,7 +245,7 @@ def test_steps_may_be_given_by_name():
     ("make", "said"),
     [
         (lambda: AbortPolicy(on_abort="shutdown"), "must be a list of log_event, notify, .*, got 'shutdown'"),
-        (lambda: AbortPolicy(on_suspect=5), "must be a list of .*, got 5"),
+        (lambda: AbortPolicy(on_abort=5), "must be a list of .*, got 5"),
         (lambda: AbortPolicy(on_abort=["explode"]), "must be one of log_event, notify, .*, got 'explode'"),
         (lambda: AbortPolicy(on_abort=[5]), "must be one of .*, got 5"),
         (lambda: AbortStep(Measure.NOTIFY, timeout=0), r"AbortStep\.timeout must be a finite number"),
