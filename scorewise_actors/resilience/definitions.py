@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import attrs
-
 from policies.abort import AbortPolicy, WindowRule
 from policies.abort_decision import AbortStep, Measure
 from policies.backoff import Backoff
@@ -101,11 +99,6 @@ def _classifier(given: Any) -> FailureClassifier:
         retryable_status=frozenset(fields.many("retryable_status_codes")),
         non_retryable_status=frozenset(fields.many("non_retryable_status_codes")),
     )
-
-
-def without_jitter(policy: RetryPolicy) -> RetryPolicy:
-    """The same policy with exactly the nominal waits."""
-    return attrs.evolve(policy, backoff=attrs.evolve(policy.backoff, kind="none", jitter=0.0))
 
 
 def abort_policy(given: Any) -> tuple[str, AbortPolicy]:

@@ -21,7 +21,7 @@ from scorewise_actors.messages.resilience import DefinePolicy, FreeSlots, Slot, 
 from scorewise_actors.redaction import redact_text
 from scorewise_actors.resilience.configuration import RetryConfiguration
 from scorewise_actors.resilience.connection import Connection, TreeClient
-from scorewise_actors.resilience.definitions import retry_policy, without_jitter
+from scorewise_actors.resilience.definitions import retry_policy
 from scorewise_actors.resilience.errors import (
     MaxRetriesExceededError,
     PermanentFailureError,
@@ -114,7 +114,7 @@ class RetryManager(TreeClient):
                     f"there is no retry policy {wanted!r}; known are {known}", policy=str(wanted)
                 ) from None
         if not self.config.jitter_enabled:
-            return attrs.evolve(found, policy=without_jitter(found.policy))
+            return attrs.evolve(found, policy=attrs.evolve(found.policy, jitter_enabled=False))
         return found
 
     # ---------------------------------------------------------------------------------------------- judgements
@@ -133,7 +133,7 @@ class RetryManager(TreeClient):
             raise RetryConfigurationError.because(
                 f"attempt counts failed tries from 1, got {attempt!r}", field="attempt"
             )
-        return self._policy(retry_policy_id).policy.backoff.delay(attempt, self._rng)
+        return self._policy(retry_policy_id).policy.waits().delay(attempt, self._rng)
 
     def _verdict(self, error: BaseException, policy: NamedRetry) -> Verdict:
         verdict = policy.classifier.classify(failure_of(error))
