@@ -43,7 +43,7 @@ def values(p):
         decision,
         rule,
         threshold,
-        p.RetryPolicy(3, backoff, 60.0, 100.0, {p.Category.SYSTEM: limits}, 4, {"dns": p.ClassRetry()}, False, 7),
+        p.RetryPolicy(3, backoff, 60.0, 100.0, {p.Category.SYSTEM: limits}, 4, {"dns": p.ClassRetry()}, False),
         p.RetryState(3, 5.0, 2.0),
         p.RetryBudget(10.0, 0.5, 3.0),
         p.RetryDecision(p.RetryAction.DEFER, 5.0, "budget", p.Remedy.NEW_PAGE),

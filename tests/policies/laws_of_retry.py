@@ -188,23 +188,6 @@ def a_rule_named_by_the_user_has_its_own_limits(p):
 
 
 @law(
-    Bug("retry", "if retrying >= self.max_concurrent_retries:", "if retrying > self.max_concurrent_retries:"),
-)
-def no_more_retries_are_under_way_than_may_be(p):
-    @examples
-    @given(st.integers(1, 20), st.integers(0, 40))
-    def check(most, retrying):
-        policy = p.RetryPolicy(max_concurrent_retries=most)
-        decision = policy.decide(p.RetryState(1), verdict(p), now=0.0, rng=random.Random(0), retrying=retrying)
-        full = retrying >= most
-        assert decision.action is (p.RetryAction.DEFER if full else p.RetryAction.RETRY)
-        assert decision.reason == ("slots" if full else "transient")
-        assert decision.delay > 0
-
-    check()
-
-
-@law(
     Bug("retry", "return backoff if self.jitter_enabled else", "return backoff if True else"),
     Bug("retry", 'upward = 0.0 if backoff.kind == "none" else', "upward ="),
 )
