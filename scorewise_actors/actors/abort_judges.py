@@ -5,7 +5,6 @@ from typing import Any
 
 import attrs
 
-from policies import named
 from policies.abort import AbortAction, AbortDecision, AbortPolicy, AbortState
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub, EventType, Severity
@@ -20,7 +19,7 @@ from scorewise_actors.messages.resilience import (
     RecordOutcomes,
     Standing,
 )
-from scorewise_actors.resilience_memory import AbortMemory, JudgedJob, defined, remembered
+from scorewise_actors.resilience_memory import AbortMemory, JudgedJob, remembered
 from supervisors.signals import Signal, Timeout
 
 _LOOK_EVERY = 1.0
@@ -48,8 +47,7 @@ class AbortJudges(TrackedActor):
     def handle(self, message: Any) -> Any:
         match message:
             case DefinePolicy(name, policy):
-                taken = frozenset(named.names("abort"))
-                chosen, self._memory.policies = defined(self._memory.policies, name, policy, taken)
+                chosen, self._memory.book = self._memory.book.with_new("abort", name, policy)
                 return chosen
             case RecordOutcomes():
                 self._record(message)

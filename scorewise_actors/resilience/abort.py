@@ -8,10 +8,10 @@ import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
-from policies import named
 from policies.abort import AbortAction, AbortPolicy
 from policies.abort_decision import AbortStep, Measure
 from policies.failures import Category
+from policies.named import UnknownPolicyError
 from policies.validation import is_number
 from scorewise_actors.errors import ExitCode
 from scorewise_actors.events import EventType, ResilienceEvent, Severity, utc_now
@@ -107,16 +107,10 @@ class AbortManager(TreeClient):
 
     def _policy(self, policy_id: str | None) -> tuple[str, AbortPolicy]:
         wanted = self.config.default_policy if policy_id is None else policy_id
-        own = self._connection.memory.aborts.policies
-        if isinstance(wanted, str) and wanted in own:
-            return wanted, own[wanted]
         try:
-            return wanted, named.get("abort", wanted)
-        except (LookupError, TypeError):
-            known = ", ".join(sorted({*named.names("abort"), *own}))
-            raise AbortPolicyNotFoundError.because(
-                f"there is no abort policy {wanted!r}; known are {known}", policy=str(wanted)
-            ) from None
+            return wanted, self._connection.memory.aborts.book.get("abort", wanted)
+        except UnknownPolicyError as unknown:
+            raise AbortPolicyNotFoundError.because(str(unknown), policy=str(wanted)) from None
 
     # ----------------------------------------------------------------------------------------------- outcomes
 

@@ -11,7 +11,6 @@ from policies.abort import AbortPolicy, WindowRule
 from policies.abort_decision import AbortStep, Measure
 from policies.backoff import Backoff
 from policies.classify import FailureClassifier
-from policies.retry import RetryPolicy
 from policies.thresholds import CleanupLevel, Threshold, ThresholdPolicy
 from policies.validation import is_number
 from scorewise_actors.errors import ConfigurationError
@@ -73,7 +72,7 @@ def retry_policy(given: Any) -> tuple[str, NamedRetry]:
         raise fields.error("max_delay", f"at least base_delay ({base:g} s)", top)
     timeout = fields.given.get("total_timeout")
     with fields.refusals():
-        policy = RetryPolicy(
+        policy = NamedRetry(
             max_attempts=fields.whole("max_attempts", 5, 1, 100),
             backoff=Backoff(
                 base_delay=base,
@@ -84,9 +83,9 @@ def retry_policy(given: Any) -> tuple[str, NamedRetry]:
             ),
             retry_after_cap=fields.number("retry_after_cap", 300.0, 0, 86_400),
             total_timeout=None if timeout is None else fields.number("total_timeout", 0, 0.001, 1e9),
+            classifier=_classifier(fields.given.get("failure_classifier")),
         )
-        classifier = _classifier(fields.given.get("failure_classifier"))
-    return fields.name(), NamedRetry(policy, classifier)
+    return fields.name(), policy
 
 
 def _classifier(given: Any) -> FailureClassifier:

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, NoReturn
 
 import attrs
 
-from policies import named
 from policies.failures import Failure, Persistence, Remedy
-from policies.retry import RetryAction, RetryDecision, RetryPolicy, RetryState
+from policies.named import UnknownPolicyError
+from policies.retry import RetryAction, RetryDecision, RetryState
 from policies.rules import Verdict
 from scorewise_actors.events import EventType, Severity
 from scorewise_actors.messages.resilience import DefinePolicy, FreeSlots, Slot, TakeSlot, Withdraw
@@ -103,19 +103,11 @@ class RetryManager(TreeClient):
         return known
 
     def _found(self, wanted: Any) -> NamedRetry:
-        own = self._connection.memory.retry.policies
-        found = own.get(wanted) if isinstance(wanted, str) else None
-        if found is None:
-            try:
-                found = NamedRetry(named.get("retry", wanted))
-            except (LookupError, TypeError):
-                known = ", ".join(sorted({*named.names("retry"), *own}))
-                raise RetryPolicyNotFoundError.because(
-                    f"there is no retry policy {wanted!r}; known are {known}", policy=str(wanted)
-                ) from None
-        if not self.config.jitter_enabled:
-            return attrs.evolve(found, policy=attrs.evolve(found.policy, jitter_enabled=False))
-        return found
+        try:
+            found = NamedRetry.of(self._connection.memory.retry.book.get("retry", wanted))
+        except UnknownPolicyError as unknown:
+            raise RetryPolicyNotFoundError.because(str(unknown), policy=str(wanted)) from None
+        return found if self.config.jitter_enabled else attrs.evolve(found, jitter_enabled=False)
 
     # ---------------------------------------------------------------------------------------------- judgements
 
@@ -133,7 +125,7 @@ class RetryManager(TreeClient):
             raise RetryConfigurationError.because(
                 f"attempt counts failed tries from 1, got {attempt!r}", field="attempt"
             )
-        return self._policy(retry_policy_id).policy.waits().delay(attempt, self._rng)
+        return self._policy(retry_policy_id).waits().delay(attempt, self._rng)
 
     def _verdict(self, error: BaseException, policy: NamedRetry) -> Verdict:
         verdict = policy.classifier.classify(failure_of(error))
@@ -179,8 +171,7 @@ class _Retrying:
 
     def __init__(self, manager: RetryManager, policy: NamedRetry, operation: Callable[[], Any]) -> None:
         self._manager = manager
-        self._named = policy
-        self._policy: RetryPolicy = policy.policy
+        self._policy = policy
         self._operation = operation
         self._state = RetryState().tried(time.monotonic())
         self._id = uuid.uuid4().hex
@@ -208,7 +199,7 @@ class _Retrying:
         if isinstance(error, MaxRetriesExceededError | PermanentFailureError):
             raise error
         failure = failure_of(error)
-        verdict = self._manager._verdict(error, self._named)
+        verdict = self._manager._verdict(error, self._policy)
         if verdict.remedy is Remedy.PROPAGATE:
             raise error
         decision = self._policy.decide(
