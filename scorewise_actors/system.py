@@ -81,15 +81,15 @@ class ActorSystem:
         self.resilience = SystemTree(lambda: self.runtime, self._abort_job)
         """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
         settled = resilience if resilience is not None else self._usual_resilience()
-        self.checkpoints = CheckpointManager(settled.checkpoint, key=self.config.key, connection=self.resilience)
+        self.checkpoints = CheckpointManager(settled.checkpoint, connection=self.resilience, key=self.config.key)
         """Keeps snapshots of your own states; see ``CheckpointManager``."""
         self.resources = ResourceMonitor(settled.resource, connection=self.resilience)
         """Watches memory, processors and disk; see ``ResourceMonitor``."""
-        self.retries = RetryManager(settled.retry, self.resilience)
+        self.retries = RetryManager(settled.retry, connection=self.resilience)
         """Tries operations again; see ``RetryManager``."""
-        self.aborts = AbortManager(settled.abort, self.resilience)
+        self.aborts = AbortManager(settled.abort, connection=self.resilience)
         """Judges this system's jobs, and others that are reported to it."""
-        self.failures = FailureHandler(self.resilience)
+        self.failures = FailureHandler(connection=self.resilience)
         """Decides about failures and keeps them on record."""
         self._jobs: dict[str, JobHandle] = {}
 

@@ -13,7 +13,7 @@ from policies.abort_decision import AbortStep, Measure
 from policies.failures import Category
 from policies.named import UnknownPolicyError
 from policies.validation import is_number
-from scorewise_actors.errors import ExitCode
+from scorewise_actors.errors import ConfigurationError, ExitCode
 from scorewise_actors.events import EventType, ResilienceEvent, Severity, utc_now
 from scorewise_actors.failure_events import FailureEvent, failure_event
 from scorewise_actors.messages.resilience import (
@@ -32,7 +32,7 @@ from scorewise_actors.messages.resilience import (
 from scorewise_actors.redaction import redact_text
 from scorewise_actors.resilience.abort_actions import ActionHandler, ActionRun
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
-from scorewise_actors.resilience.configuration import AbortConfiguration
+from scorewise_actors.resilience.configuration import AbortConfiguration, part_for
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.definitions import abort_policy
 from scorewise_actors.resilience.errors import (
@@ -66,19 +66,18 @@ class AbortManager(TreeClient):
     def __init__(
         self,
         config: AbortConfiguration | None = None,
-        connection: Connection | None = None,
         *,
+        connection: Connection | None = None,
         notify: Notified | None = None,
     ) -> None:
-        """``notify`` is told of every abort: by the action NOTIFY, and when a job that was asked about once comes to be
-        aborted while nobody asks (looked at every ``evaluation_interval``).
+        """``connection`` is the tree of a running system. ``notify`` is told of every abort: by the action NOTIFY, and
+        when a job that was asked about once comes to be aborted while nobody asks (looked at every
+        ``evaluation_interval``). Raises ``ConfigurationError`` for an argument of another type.
         """
-        if config is not None and not isinstance(config, AbortConfiguration):
-            raise AbortConfigurationError.because(f"AbortManager takes an AbortConfiguration, got {config!r}")
+        self.config = part_for(self, config, AbortConfiguration)
         if notify is not None and not callable(notify):
-            raise AbortConfigurationError.because(f"notify must be a function or None, got {notify!r}")
+            raise ConfigurationError(f"AbortManager's notify must be a function or None, got {notify!r}")
         super().__init__(connection)
-        self.config = config if config is not None else AbortConfiguration()
         self._notify = notify
         self._actions: dict[Measure, ActionHandler] = {}
         self._judged_by: dict[str, str] = {}

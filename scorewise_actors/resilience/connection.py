@@ -17,6 +17,7 @@ import pykka
 
 from scorewise_actors import tree
 from scorewise_actors.correlation import Tracked, correlation_id
+from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
 from scorewise_actors.messages.resilience import Ping
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
@@ -292,6 +293,11 @@ class TreeClient:
     """What a call to a stuck actor raises."""
 
     def __init__(self, connection: Connection | None = None) -> None:
+        if not isinstance(connection, Connection | None):
+            raise ConfigurationError(
+                f"{type(self).__name__}'s connection must be the tree of a system (system.resilience) or None, got a "
+                f"{type(connection).__name__}"
+            )
         self._connection = connection if connection is not None else shared_tree()
         self._connection.join()
         self._seat = weakref.finalize(self, self._connection.forget)

@@ -25,7 +25,7 @@ from scorewise_actors.messages.monitor import (
     TakeSample,
 )
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
-from scorewise_actors.resilience.configuration import ResourceConfiguration, require_part
+from scorewise_actors.resilience.configuration import ResourceConfiguration, part_for
 from scorewise_actors.resilience.connection import SYSTEM, Connection, SystemTree, TreeClient
 from scorewise_actors.resilience.definitions import threshold_policy
 from scorewise_actors.resilience.errors import (
@@ -80,11 +80,10 @@ class ResourceMonitor(TreeClient):
 
     def __init__(self, config: ResourceConfiguration | None = None, *, connection: Connection | None = None) -> None:
         """``connection`` is the tree of a running system, whose own monitor is used then. Raises
-        ``ConfigurationError`` for what is no configuration.
+        ``ConfigurationError`` for an argument of another type.
         """
-        require_part("ResourceMonitor", config, ResourceConfiguration)
+        self.config = part_for(self, config, ResourceConfiguration)
         super().__init__(connection)
-        self.config = config if config is not None else ResourceConfiguration()
         self._book = named.PRESETS
         self._sessions: dict[str, _Session] = {}
         self._restart: Restart | None = None

@@ -16,10 +16,11 @@ from policies.failures import Failure, Persistence, Remedy
 from policies.named import UnknownPolicyError
 from policies.retry import RetryAction, RetryDecision, RetryState
 from policies.rules import Verdict
+from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.events import EventType, Severity
 from scorewise_actors.messages.resilience import DefinePolicy, FreeSlots, Slot, TakeSlot, Withdraw
 from scorewise_actors.redaction import redact_text
-from scorewise_actors.resilience.configuration import RetryConfiguration
+from scorewise_actors.resilience.configuration import RetryConfiguration, part_for
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.definitions import retry_policy
 from scorewise_actors.resilience.errors import (
@@ -70,15 +71,17 @@ class RetryManager(TreeClient):
     def __init__(
         self,
         config: RetryConfiguration | None = None,
-        connection: Connection | None = None,
         *,
+        connection: Connection | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """``rng`` is the source of jitter. Raises ``RetryConfigurationError`` for what is no configuration."""
-        if config is not None and not isinstance(config, RetryConfiguration):
-            raise RetryConfigurationError.because(f"RetryManager takes a RetryConfiguration, got {config!r}")
+        """``connection`` is the tree of a running system, ``rng`` the source of jitter. Raises ``ConfigurationError``
+        for an argument of another type.
+        """
+        self.config = part_for(self, config, RetryConfiguration)
+        if not isinstance(rng, random.Random | None):
+            raise ConfigurationError(f"RetryManager's rng must be a random.Random or None, got a {type(rng).__name__}")
         super().__init__(connection)
-        self.config = config if config is not None else RetryConfiguration()
         self._rng = rng if rng is not None else random.Random()  # noqa: S311 - jitter
         self._account = uuid.uuid4().hex
         self._first_tries = 0

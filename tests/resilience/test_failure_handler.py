@@ -19,7 +19,7 @@ from scorewise_actors.resilience.connection import PrivateTree
 
 @pytest.fixture
 async def handler():
-    async with FailureHandler(PrivateTree(), handler_timeout=0.2) as handler:
+    async with FailureHandler(connection=PrivateTree(), handler_timeout=0.2) as handler:
         yield handler
 
 
@@ -127,7 +127,7 @@ async def test_bad_registrations_and_reports_are_refused(handler):
 async def test_a_failure_that_cannot_be_recorded_is_an_error():
     """A stuck ledger fails the call by its deadline, with the handler's own error."""
     tree = PrivateTree()
-    async with FailureHandler(tree) as handler:
+    async with FailureHandler(connection=tree) as handler:
         await handler.handle_failure(ValueError("x"))
         actor, free = tree.running().ref("resilience/failures").actor, threading.Event()
         actor.on_receive = lambda message: free.wait(60)

@@ -258,7 +258,7 @@ async def failure_of(test):
     try:
         async with asyncio.timeout(DEADLINE):
             if kind is None:
-                handler = FailureHandler(tree, handler_timeout=0.2)
+                handler = FailureHandler(connection=tree, handler_timeout=0.2)
                 await function(**given(function, {"handler": handler}))
                 await handler.close()
                 return None
