@@ -5,6 +5,7 @@ restarted by its supervisor and the call is sent again; so every message may com
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 import weakref
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 CALL_DEADLINE = 5.0
 """Seconds that an actor has for its answer, its restarts included."""
 START_DEADLINE = 60.0
-_AGAIN = 0.01
-"""Seconds between two looks whether an actor is up again."""
+_LOOK = 0.25
+"""Seconds for which an actor that is down is waited for, until the next look whether it can come at all."""
 _STOP_DEADLINE = 30.0
 SYSTEM = "system"
 """Path of the root of a system's tree."""
@@ -141,7 +142,8 @@ class Connection:
             except pykka.ActorDeadError:
                 if spec is not None:
                     await self._start_child(runtime, spec)
-                await asyncio.sleep(_AGAIN)
+            with contextlib.suppress(pykka.ActorDeadError):
+                await ref.request(Tracked(Ping(), None), wait=_LOOK)  # a late one does nothing, unlike the message
 
     async def _start_child(self, runtime: Runtime, spec: "ChildSpec") -> None:
         branch = runtime.ref(self.path)
