@@ -31,6 +31,7 @@ from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.resilience.failure import FailureHandler
 from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
+from scorewise_actors.roles import ROOT
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
@@ -106,7 +107,7 @@ class ActorSystem:
         """Start the tree; blocks for a moment."""
         if self.runtime is None:
             sweep_homes()
-            runtime = Runtime("system")
+            runtime = Runtime(ROOT)
             runtime.start(Supervisor(system_spec(self.config, self.resilience.memory, self.resilience.events)))
             self.runtime = runtime
         return self

@@ -24,6 +24,7 @@ from scorewise_actors.messages.resilience import Ping
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
 from scorewise_actors.resilience.logs import log_event
 from scorewise_actors.resilience_memory import ResilienceMemory
+from scorewise_actors.roles import RESILIENCE, ROOT
 from supervisors.children import restart_child, start_child
 from supervisors.core.transitions import SupervisorError
 from supervisors.runtime import Runtime
@@ -38,8 +39,6 @@ START_DEADLINE = 60.0
 _LOOK = 0.25
 """Seconds for which an actor that is down is waited for, until the next look whether it can come at all."""
 _STOP_DEADLINE = 30.0
-SYSTEM = "system"
-"""Path of the root of a system's tree."""
 _ON_ITS_WAY = frozenset(("already_started", "running", "restarting"))
 """What a supervisor says of a child that is up, or will be without our doing: it may wait for its restart delay."""
 
@@ -47,7 +46,7 @@ _ON_ITS_WAY = frozenset(("already_started", "running", "restarting"))
 class Connection:
     """A tree with a branch for managers. Every method may be called from any thread or event loop."""
 
-    path = tree.RESILIENCE
+    path = RESILIENCE
     """Path of the branch's supervisor."""
 
     def __init__(self) -> None:
@@ -255,7 +254,7 @@ class SystemTree(Connection):
         super().__init__()
         self._of_system = runtime
         self._stop_job = stop_job
-        self.path = f"{SYSTEM}/{tree.RESILIENCE}"
+        self.path = f"{ROOT}/{RESILIENCE}"
 
     def running(self) -> Runtime | None:
         return self._of_system()

@@ -26,7 +26,7 @@ from scorewise_actors.messages.monitor import (
 )
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
 from scorewise_actors.resilience.configuration import ResourceConfiguration, part_for
-from scorewise_actors.resilience.connection import SYSTEM, Connection, SystemTree, TreeClient
+from scorewise_actors.resilience.connection import Connection, SystemTree, TreeClient
 from scorewise_actors.resilience.definitions import threshold_policy
 from scorewise_actors.resilience.errors import (
     ResilienceException,
@@ -37,6 +37,7 @@ from scorewise_actors.resilience.errors import (
 )
 from scorewise_actors.resilience.logs import log, stack_of
 from scorewise_actors.resources import Sample
+from scorewise_actors.roles import ROOT
 from supervisors.spec import ChildSpec
 
 CALLBACK_TIMEOUT = 30.0
@@ -90,7 +91,7 @@ class ResourceMonitor(TreeClient):
         self._restarting: asyncio.Task[None] | None = None
         events, memory = self.events, MonitorMemory()
         bound = isinstance(self._connection, SystemTree)
-        self._role = f"{SYSTEM}/monitor" if bound else "resources"
+        self._role = f"{ROOT}/monitor" if bound else "resources"
         self._spec = None if bound else ChildSpec("resources", lambda: MonitorActor(events, memory, Path()))
 
     # -------------------------------------------------------------------------------------------------- sessions
