@@ -240,6 +240,10 @@ class ThresholdPolicy(JsonValue):
     escalate_after: float = attrs.field(default=60.0, validator=number(0.001, 86400))
     """Seconds beyond the limit after which the next harder cleanup is asked for."""
 
+    def for_resource(self, resource: str) -> Threshold | None:
+        """The threshold of this resource, None if there is none."""
+        return next((threshold for threshold in self.thresholds if threshold.resource == resource), None)
+
     def with_memory_of(self, megabytes: float) -> Self:
         """The same policy with limits on ``memory_absolute`` (MB) for a machine or group that has so many: a breach at
         80 % of them for 30 s, clear below 75 %, hard at 95 %. It replaces such a threshold.

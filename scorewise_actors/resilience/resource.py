@@ -162,7 +162,7 @@ class ResourceMonitor(TreeClient):
         Raises ``ResourceThresholdNotFoundError``, ``ResourceMonitoringError``.
         """
         policy = self._policy(threshold_id if threshold_id is not None else self.config.default_threshold)
-        readings = (await self._sample()).readings()
+        readings = (await self._sample()).readings(policy)
         return {threshold.resource: _is_passed(threshold, readings) for threshold in policy.thresholds}
 
     async def require_resources(self, threshold_id: str | None = None) -> None:

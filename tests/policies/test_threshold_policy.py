@@ -148,11 +148,12 @@ def test_the_presets_watch_what_a_browser_job_runs_out_of():
 def test_a_memory_size_becomes_limits():
     """Of 1,000 MB, 800 are a breach, below 750 is clear and 950 is hard; a threshold that is there is replaced."""
     policy = named.get("thresholds", "production").with_memory_of(1000)
-    (memory,) = [one for one in policy.thresholds if one.resource == "memory_absolute"]
+    memory = policy.for_resource("memory_absolute")
     assert (memory.limit, memory.clear, memory.hard, memory.for_seconds) == (800, 750, 950, 30)
     again = policy.with_memory_of(2000)
     assert [one.limit for one in again.thresholds if one.resource == "memory_absolute"] == [1600]
     assert len(again.thresholds) == len(policy.thresholds) == 7
+    assert policy.for_resource("memory") is None
     with pytest.raises(ValueError, match="megabytes must be a finite number from 1"):
         policy.with_memory_of(0)
 
