@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import datetime as dt
 import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
@@ -42,6 +41,7 @@ from scorewise_actors.resilience.errors import (
     ResilienceException,
 )
 from scorewise_actors.resilience.logs import log, stack_of
+from scorewise_actors.resilience.time_window import TimeWindow, seconds_of
 from scorewise_actors.resilience_memory import JOBS_KEPT
 
 Notified = Callable[[dict[str, Any]], Any | Awaitable[Any]]
@@ -181,16 +181,16 @@ class AbortManager(TreeClient):
         )
         return answer
 
-    async def get_failure_analysis(
-        self, job_id: str, time_window: float | dt.timedelta | None = None
-    ) -> dict[str, Any]:
+    async def get_failure_analysis(self, job_id: str, time_window: TimeWindow = None) -> dict[str, Any]:
         """What failed in the job; in the last ``time_window`` (seconds or a ``timedelta``) if given. The keys are those
         of ``failure_analysis.analysed``, with ``job_id``, ``verdict`` (None, or why the job is to be aborted) and
-        ``exit_code`` (4 with a verdict, 3 with failures, 0 without). An unknown job has no failures.
+        ``exit_code`` (4 with a verdict, 3 with failures, 0 without). An unknown job has no failures. Raises
+        ``AbortConfigurationError`` for another window, ``AbortExecutionError``.
         """
         _check_job(job_id)
+        since = seconds_of(time_window, AbortConfigurationError)
         analysis, verdict = await asyncio.gather(
-            self._call("failures", Analyse(job_id, seconds_of(time_window))), self._call("aborts", Standing(job_id))
+            self._call("failures", Analyse(job_id, since)), self._call("aborts", Standing(job_id))
         )
         code = ExitCode.ABORTED if verdict else ExitCode.DEAD_LETTERS if analysis["total_failures"] else ExitCode.DONE
         return dict(analysis) | {"verdict": verdict, "exit_code": int(code)}
@@ -305,16 +305,6 @@ def _unasked(manager: "weakref.ref[AbortManager]") -> Callable[[ResilienceEvent]
             live._news_unasked(event)
 
     return hear
-
-
-def seconds_of(window: float | dt.timedelta | None) -> float | None:
-    """Seconds of a time window. Raises ``AbortConfigurationError`` for one that is none."""
-    value = window.total_seconds() if isinstance(window, dt.timedelta) else window
-    if value is not None and not is_number(value, 0, 1e9):
-        raise AbortConfigurationError.because(
-            f"a time window must be a number of seconds of at least 0, a timedelta or None, got {window!r}"
-        )
-    return value
 
 
 def _explained(judgement: Judgement, floor: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """``FailureHandler``: what is to be done about a failure, by the user's handlers or else by the classification."""
 
-import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
@@ -10,11 +9,11 @@ from scorewise_actors.events import EventType, Severity
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction, of_any_form, recovery_of
 from scorewise_actors.messages.resilience import Analyse, RecordFailures
 from scorewise_actors.redaction import redact
-from scorewise_actors.resilience.abort import seconds_of
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import FailureHandlingError, ResilienceException
 from scorewise_actors.resilience.logs import log, stack_of
+from scorewise_actors.resilience.time_window import TimeWindow, seconds_of
 
 Handler = Callable[[dict[str, Any], dict[str, Any]], Any | Awaitable[Any]]
 """``handler(failure_event, context)``: the event as it was handed in (a dict), completed with what was found out.
@@ -120,14 +119,13 @@ class FailureHandler(TreeClient):
             "timestamp": event.timestamp.isoformat(),
         }
 
-    async def get_failure_statistics(
-        self, job_id: str | None = None, time_range: float | dt.timedelta | None = None
-    ) -> dict[str, Any]:
+    async def get_failure_statistics(self, job_id: str | None = None, time_range: TimeWindow = None) -> dict[str, Any]:
         """Figures of one job (the keys of ``failure_analysis.analysed``), or of all: the same keys ``total_failures``,
         ``by_category``, ``by_severity``, ``by_error_type``, ``by_host`` summed up, and ``jobs`` with those of each.
-        ``time_range`` in seconds or as ``timedelta``: failures of that last time only.
+        ``time_range`` in seconds or as ``timedelta``: failures of that last time only. Raises ``FailureHandlingError``.
         """
-        figures: dict[str, Any] = await self._call("failures", Analyse(job_id, seconds_of(time_range)))
+        since = seconds_of(time_range, FailureHandlingError)
+        figures: dict[str, Any] = await self._call("failures", Analyse(job_id, since))
         return figures
 
     def _handler_of(self, event: FailureEvent) -> str | None:

@@ -162,6 +162,8 @@ async def test_statistics_are_by_job_and_over_all(handler):
         "(no job)": 1,
     }
     assert everything["by_category"]["system"] == 1
+    with pytest.raises(FailureHandlingError, match=r"a time window must be a number of seconds .*, got 'hour'"):
+        await handler.get_failure_statistics("a", "hour")
 
 
 async def test_a_report_from_the_end_of_time_spoils_no_figures(handler):
