@@ -124,6 +124,8 @@ class FailureHandler(TreeClient):
         ``by_category``, ``by_severity``, ``by_error_type``, ``by_host`` summed up, and ``jobs`` with those of each.
         ``time_range`` in seconds or as ``timedelta``: failures of that last time only. Raises ``FailureHandlingError``.
         """
+        if not isinstance(job_id, str | None):
+            raise FailureHandlingError.because(f"job_id must be a text or None, got {job_id!r}", field="job_id")
         since = seconds_of(time_range, FailureHandlingError)
         figures: dict[str, Any] = await self._call("failures", Analyse(job_id, since))
         return figures

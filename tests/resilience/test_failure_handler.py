@@ -164,6 +164,8 @@ async def test_statistics_are_by_job_and_over_all(handler):
     assert everything["by_category"]["system"] == 1
     with pytest.raises(FailureHandlingError, match=r"a time window must be a number of seconds .*, got 'hour'"):
         await handler.get_failure_statistics("a", "hour")
+    with pytest.raises(FailureHandlingError, match=r"job_id must be a text or None, got \['a'\]"):
+        await handler.get_failure_statistics(["a"])
 
 
 async def test_a_report_from_the_end_of_time_spoils_no_figures(handler):
