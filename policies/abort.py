@@ -22,8 +22,6 @@ from policies.validation import CLOCK_LIMIT, each, instance_of, integer, number,
 from policies.values import JsonValue, optional
 from policies.window import Outcome, WindowRule
 
-__all__ = ["AbortAction", "AbortDecision", "AbortPolicy", "AbortState", "WindowRule"]
-
 
 @attrs.frozen
 class AbortState(JsonValue):

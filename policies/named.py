@@ -6,11 +6,12 @@ from typing import Any, Final, Literal, Self, overload
 
 import attrs
 
-from policies.abort import AbortPolicy, WindowRule
+from policies.abort import AbortPolicy
 from policies.backoff import Backoff
 from policies.restart import RestartPolicy
 from policies.retry import RetryPolicy
 from policies.thresholds import Threshold, ThresholdPolicy
+from policies.window import WindowRule
 
 Kind = Literal["retry", "abort", "thresholds", "restart"]
 _NAME_LIMIT = 200

@@ -9,21 +9,9 @@ import attrs
 
 from policies.backoff import Backoff
 from policies.failures import RETRYING, Category, Remedy
-from policies.retry_after import parse_retry_after, retry_after_of
 from policies.rules import Verdict
 from policies.validation import CLOCK_LIMIT, instance_of, integer, member, number, require_number
 from policies.values import JsonValue, optional
-
-__all__ = [
-    "ClassRetry",
-    "RetryAction",
-    "RetryBudget",
-    "RetryDecision",
-    "RetryPolicy",
-    "RetryState",
-    "parse_retry_after",
-    "retry_after_of",
-]
 
 
 class RetryAction(StrEnum):

@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 
 from policies import named
-from policies.abort import AbortDecision, AbortPolicy, AbortState
+from policies.abort import AbortPolicy, AbortState
+from policies.abort_decision import AbortDecision
 from policies.classify import FailureClassifier
 from policies.named import PolicyBook
 from policies.retry import RetryBudget, RetryPolicy

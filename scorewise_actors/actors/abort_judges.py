@@ -5,7 +5,8 @@ from typing import Any
 
 import attrs
 
-from policies.abort import AbortAction, AbortDecision, AbortPolicy, AbortState
+from policies.abort import AbortPolicy, AbortState
+from policies.abort_decision import AbortAction, AbortDecision
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub, EventType, Severity
 from scorewise_actors.messages.resilience import (

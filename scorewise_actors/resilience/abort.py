@@ -7,8 +7,8 @@ import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
-from policies.abort import AbortAction, AbortPolicy
-from policies.abort_decision import AbortStep, Measure
+from policies.abort import AbortPolicy
+from policies.abort_decision import AbortAction, AbortStep, Measure
 from policies.failures import Category
 from policies.named import UnknownPolicyError
 from policies.validation import is_number

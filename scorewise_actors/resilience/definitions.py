@@ -7,12 +7,13 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from policies.abort import AbortPolicy, WindowRule
+from policies.abort import AbortPolicy
 from policies.abort_decision import AbortStep, Measure
 from policies.backoff import Backoff
 from policies.classify import FailureClassifier
 from policies.thresholds import CleanupLevel, Threshold, ThresholdPolicy
 from policies.validation import is_number
+from policies.window import WindowRule
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.resilience.errors import (
     AbortConfigurationError,
