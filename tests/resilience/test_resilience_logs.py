@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 
@@ -215,6 +216,15 @@ def test_a_listener_that_raises_harms_nobody():
     assert heard == [event]
     with pytest.raises(ValueError, match="nonsense"):
         hub.subscribe(heard.append, ["nonsense"])
+
+
+@pytest.mark.parametrize("types", ["retry_attempted", 7, [7], ["nonsense"]])
+def test_a_subscription_that_would_hear_nothing_is_refused(types):
+    """A single type in place of a list of them, what is no type; and a listener that cannot be called."""
+    with pytest.raises(ValueError, match=re.escape(str(types[0] if isinstance(types, list) else types))):
+        EventHub().subscribe(print, types)
+    with pytest.raises(ValueError, match="a subscriber must be callable, got 5"):
+        EventHub().subscribe(5)
 
 
 async def test_the_correlation_id_of_a_task_is_in_its_events_and_in_no_others():
