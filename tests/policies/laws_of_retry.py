@@ -135,6 +135,8 @@ def the_budget_bounds_retries(p):
 @law(
     Bug("retry_after", "if not isinstance(text, str):", "if text is None:"),
     Bug("retry_after", "if not 6 < len(text) < 64:", "if not float(text.encode('ascii')[:1].isdigit()):"),
+    Bug("retry_after", "min(float(text), CLOCK_LIMIT)", "float(text)"),
+    Bug("retry_after", "[0-9]+", "[0-9]{1,9}"),
 )
 def every_retry_after_is_read_or_refused(p):
     @examples
@@ -144,6 +146,10 @@ def every_retry_after_is_read_or_refused(p):
         assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
 
     check()
+    waits = [p.parse_retry_after("9" * digits, now_epoch=0.0) for digits in range(1, 400)]
+    assert waits == sorted(waits)
+    for wait in waits:
+        p.RetryPolicy().decide(p.RetryState(1), verdict(p), now=0.0, rng=random.Random(0), retry_after=wait)
 
 
 @law(

@@ -163,7 +163,8 @@ def test_the_memory_of_an_item_survives_a_checkpoint_and_another_clock():
         ("", None),
         ("Sun, 99 Nov 1994 08:49:37 GMT", None),
         ("Fri, 31 Dec 99999999999999 23:59:59 GMT", None),
-        ("9" * 400, None),
+        ("1234567890", 1234567890.0),
+        ("9" * 400, 1e15),
         (None, None),
     ],
 )

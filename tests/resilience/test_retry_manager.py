@@ -246,6 +246,23 @@ async def test_a_pause_beyond_the_cap_is_handed_to_the_caller(manager):
     assert raised.value.context["retry_after"] == 3600
 
 
+@pytest.mark.parametrize(
+    ("error", "pause"),
+    [
+        (HttpStatusError(429, "http://h/", {"Retry-After": "36000000000"}), 36_000_000_000),
+        (HttpStatusError(429, "http://h/", {"Retry-After": "9" * 400}), 1e15),
+        (ClientError(status=429, retry_after=10**400), 1e15),
+        (ClientError(status=429, retry_after=float("inf")), 1e15),
+    ],
+    ids=["a thousand years", "400 digits", "a huge number", "for ever"],
+)
+async def test_a_pause_of_absurd_length_is_a_long_one(manager, quick, error, pause):
+    """And not an unreadable one, after which the server would be asked again at once."""
+    with pytest.raises(MaxRetriesExceededError) as raised:
+        await manager.execute_with_retry(Operation(error), quick)
+    assert (raised.value.error_code, raised.value.context["retry_after"]) == ("RETRY_AFTER_TOO_LONG", pause)
+
+
 async def test_nominal_waits_double(tree):
     """1, 2, 4, 8, 16 seconds after the first to fifth failed try, exactly, where jitter is off."""
     async with RetryManager(RetryConfiguration(jitter_enabled=False), connection=tree) as manager:
