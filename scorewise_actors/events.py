@@ -15,6 +15,7 @@ from loguru import logger
 from scorewise_actors.correlation import correlation_id
 from scorewise_actors.redaction import redact, redact_text
 from supervisors.events import Event
+from supervisors.short_text import short_text
 from supervisors.subscribers import Subscribers
 
 
@@ -100,6 +101,8 @@ class ResilienceEvent(Event):
         }
 
 
+_ERROR_SHOWN = 500
+"""Characters of what a listener raised."""
 Listener = Callable[[ResilienceEvent], None]
 
 
@@ -124,4 +127,5 @@ class EventHub:
             try:
                 listener(event)
             except Exception as error:  # noqa: BLE001 - whoever listens must not harm who works
-                logger.opt(exception=error).error("a listener failed on {}: {!r}", event.type.value, error)
+                text = short_text(error, _ERROR_SHOWN)
+                logger.opt(exception=error).error("a listener failed on {}: {}", event.type.value, text)

@@ -25,6 +25,7 @@ from supervisors.incarnation import Incarnation
 from supervisors.ladder import LadderRun
 from supervisors.names import Names
 from supervisors.ref import Ref
+from supervisors.short_text import short_text
 from supervisors.signals import Down, Ready, Signal
 from supervisors.spec import Ladder
 from supervisors.subscribers import Subscribers
@@ -37,6 +38,9 @@ _EXIT_DEADLINE = 10.0
 
 _SHARE = 3
 """One child may take at most this part of the time left at exit, so that a stuck one leaves time to those after it."""
+
+_ERROR_SHOWN = 500
+"""Characters of what a subscriber raised."""
 
 Subscriber = Callable[[Event], None]
 
@@ -260,7 +264,8 @@ class Runtime:
             except Killed:  # not the subscriber's: meant for the actor in whose thread this runs
                 raise
             except BaseException as error:  # noqa: BLE001 - nor may its SystemExit end the supervisor that tells it
-                logger.opt(exception=error).error("subscriber failed on {}: {!r}", event.kind, error)
+                text = short_text(error, _ERROR_SHOWN)
+                logger.opt(exception=error).error("subscriber failed on {}: {}", event.kind, text)
 
     # ------------------------------------------------------------------------------------------------ zombies
 

@@ -26,6 +26,7 @@ from scorewise_actors.messages.monitor import (
 from scorewise_actors.resources import Sample, Sampler
 from scorewise_actors.roles import is_supervisor, role_of
 from supervisors.ref import Ref
+from supervisors.short_text import short_text
 from supervisors.signals import Signal, Timeout
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 SYSTEM = "system"
 """Id of the watch that a system has of its own; its breaches go to the judges of all jobs."""
+_ERROR_SHOWN = 500
+"""Characters of what a watch raised."""
 _TOGETHER = 0.1
 """Part of its interval by which a watch may be early, to share a sample with another one."""
 
@@ -111,7 +114,8 @@ class MonitorActor(TrackedActor):
             try:
                 watch.sink(report)
             except Exception as error:  # noqa: BLE001 - whoever listens must not harm the others
-                logger.opt(exception=error).error("the watch {} failed on a report: {!r}", watch.id, error)
+                text = short_text(error, _ERROR_SHOWN)
+                logger.opt(exception=error).error("the watch {} failed on a report: {}", watch.id, text)
 
     def _clean(self, level: CleanupLevel, watch: Watch, sample: Sample, now: float) -> None:
         self.emit(

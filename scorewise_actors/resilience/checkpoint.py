@@ -41,6 +41,7 @@ from scorewise_actors.messages.snapshots import (
     Refused,
     ValidateSnapshot,
 )
+from scorewise_actors.resilience.callbacks import text_of
 from scorewise_actors.resilience.configuration import CheckpointConfiguration, part_for
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import (
@@ -249,7 +250,7 @@ class CheckpointManager(TreeClient):
         except Exception as error:  # noqa: BLE001 - the state is told by a user's function
             log(
                 "WARNING",
-                f"{what} of job {job_id} was not written: {error!r}",
+                f"{what} of job {job_id} was not written: {text_of(error)}",
                 stack=stack_of(error),
                 job_id=job_id,
             )

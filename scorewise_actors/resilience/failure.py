@@ -14,6 +14,7 @@ from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import FailureHandlingError, ResilienceException
 from scorewise_actors.resilience.logs import log, stack_of
 from scorewise_actors.resilience.time_window import TimeWindow, seconds_of
+from supervisors.short_text import short_text
 
 Handler = Callable[[dict[str, Any], dict[str, Any]], Any | Awaitable[Any]]
 """``handler(failure_event, context)``: the event as it was handed in (a dict), completed with what was found out.
@@ -23,6 +24,8 @@ HANDLER_TIMEOUT = 30.0
 """Seconds that a handler has."""
 UNNAMED_JOB = "(no job)"
 """Where failures go that were handed in without a job's id."""
+_ANSWER_SHOWN = 500
+"""Characters of an answer that is not understood."""
 ANY = "*"
 """Failure type of a handler for whatever no other one is registered for."""
 
@@ -159,7 +162,8 @@ def _read(answer: Any, name: str) -> dict[str, Any]:
     action = answer.get("action", answer.get("action_taken")) if isinstance(answer, Mapping) else None
     if not isinstance(action, str) or not action.strip():
         raise _Nonsense(
-            f"the handler of {name!r} failures must return a dict with the key 'action', a word or None, got {answer!r}"
+            f"the handler of {name!r} failures must return a dict with the key 'action', a word or None, got "
+            f"{short_text(answer, _ANSWER_SHOWN)}"
         )
     more = {str(key): value for key, value in answer.items() if key not in ("action", "action_taken")}
     return (

@@ -79,6 +79,27 @@ async def hang(event, context):
         await asyncio.sleep(60)  # the end of the loop cancels it once more
 
 
+class NoException(BaseException):
+    """As SystemExit, but a failing test that meets it can be told."""
+
+
+class Unreadable(Exception):
+    """Its text raises, whoever asks for it."""
+
+    def __str__(self):
+        raise NoException if self.args else ZeroDivisionError
+
+    __repr__ = __str__
+
+
+def unreadable(event, context):
+    raise Unreadable
+
+
+async def unreadable_later(event, context):
+    raise Unreadable("no exception")
+
+
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
@@ -87,8 +108,11 @@ async def hang(event, context):
         (lambda event, context: {"delay": 3}, "must return a dict with the key 'action'"),
         (lambda event, context: 7, "must return a dict with the key 'action'"),
         (lambda event: "retry", "raised TypeError"),
+        (unreadable, "raised Unreadable: its text cannot be read"),
+        (unreadable_later, "raised Unreadable: its text cannot be read"),
+        (lambda event, context: Unreadable(), "must return a dict with the key 'action'"),
     ],
-    ids=["raises", "hangs", "no action", "nonsense", "wrong signature"],
+    ids=["raises", "hangs", "no action", "nonsense", "wrong signature", "no text", "no text, async", "unreadable"],
 )
 async def test_a_bad_handler_harms_nothing(handler, bad, words):
     """The classification decides, and the answer says what was wrong with the handler."""
