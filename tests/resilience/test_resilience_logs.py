@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import math
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from loguru import logger
 
 from scorewise_actors.correlation import correlation
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
+from scorewise_actors.redaction import MASK
 from scorewise_actors.resilience import (
     FailureHandler,
     LoggingConfiguration,
@@ -175,6 +177,22 @@ def test_half_a_character_in_a_json_line():
     record = logging.LogRecord(NAME, logging.INFO, "file", 1, "half: \ud83d", (), None)
     line = logs.JsonFormatter().format(record)
     assert json.loads(line.encode())["message"] == "half: \ud83d"
+
+
+def test_a_json_line_is_json_whatever_the_fields_are():
+    """NaN is null, keys are text, and what has no form in JSON is text without secrets."""
+    odd = {("a", 1): math.nan, None: -math.inf, 7: 10**5000, "list": [Unreadable(), {1: {"token": "Zqsecret1"}}]}
+    record = logging.makeLogRecord({"msg": "x", "fields": {"data": odd, "error": OSError("password=Zqsecret2")}})
+    line = logs.JsonFormatter().format(record)
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    read = json.loads(line, parse_constant=refuse)
+    assert "Zqsecret" not in line
+    assert (read["data"]["('a', 1)"], read["data"]["None"], read["error"]) == (None, None, f"password={MASK}")
+    assert int(read["data"]["7"], 16) == 10**5000
+    assert read["data"]["list"][0].startswith("<Unreadable")
 
 
 def test_json_lines_of_both_logs():
