@@ -178,6 +178,7 @@ def test_a_table_without_settings_is_ours_as_well(tmp_path, table):
         ("[retry]\nmax_concurrent_retries = 0", r"\[retry\] max_concurrent_retries: .* from 1 to 1000, got 0"),
         ("retry = 3", "retry must be a table of settings, got 3"),
         ("[retry\n", "is not TOML"),
+        (f"[retry]\nmax_concurrent_retries = {'7' * 5000}", "has a number of more than 4300 digits"),
         ("[retry]\ndefault_policy = 'ä'", "is not TOML: 'utf-8' codec"),
         ("resilience = 3", "resilience must be a table of tables, got 3"),
         ("tool = 3", "tool must be a table of settings|unknown table .tool."),
