@@ -71,6 +71,10 @@ class ActorSystem:
         """
         if config is not None and not isinstance(config, SystemConfig):
             raise ConfigurationError(f"config must be a SystemConfig, got {config!r}")
+        if not isinstance(resilience, ResilienceConfiguration | None):
+            raise ConfigurationError(
+                f"resilience must be a ResilienceConfiguration or None, got a {type(resilience).__name__}"
+            )
         try:
             self.config = attrs.evolve(config, **settings) if config is not None else SystemConfig(**settings)
         except TypeError as error:
