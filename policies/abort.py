@@ -22,8 +22,6 @@ from policies.validation import CLOCK_LIMIT, each, instance_of, integer, number,
 from policies.values import JsonValue, optional
 from policies.window import Outcome, WindowRule
 
-__all__ = ["AbortAction", "AbortDecision", "AbortPolicy", "AbortState", "WindowRule"]
-
 
 @attrs.frozen
 class AbortState(JsonValue):
@@ -53,6 +51,8 @@ class AbortState(JsonValue):
     """Times of the browser crashes since a browser last proved that it works, oldest first."""
     verdict: AbortDecision | None = attrs.field(default=None, validator=instance_of(AbortDecision, optional=True))
     """The decision to abort, once taken: it is never taken back. A job that is run again begins with a new state."""
+    browsers: int | None = attrs.field(default=None, validator=integer(0, 1_000_000, optional=True))
+    """Size of the fleet at the latest crash; None before the first one."""
 
     def shifted(self, seconds: float) -> Self:
         """The same state on a clock that reads `seconds` more: for a state restored in another process."""
@@ -72,7 +72,6 @@ class AbortPolicy(JsonValue):
 
     decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
         "window": optional(WindowRule.from_json),
-        "on_suspect": steps_from_json,
         "on_abort": steps_from_json,
     }
 
@@ -96,10 +95,6 @@ class AbortPolicy(JsonValue):
     """The literal rule, beside the others."""
     probes: int = attrs.field(default=1, validator=integer(1, 1_000_000))
     """Operations that may be under way under suspicion: enough to see the job recover, too few to burn through it."""
-    on_suspect: tuple[AbortStep, ...] = attrs.field(
-        default=(Measure.LOG_EVENT, Measure.NOTIFY, Measure.SAVE_STATE, Measure.THROTTLE), converter=steps
-    )
-    """What to do when suspicion begins, in order."""
     on_abort: tuple[AbortStep, ...] = attrs.field(
         default=(Measure.SAVE_STATE, Measure.CLEANUP, Measure.NOTIFY, Measure.SHUTDOWN), converter=steps
     )
@@ -145,11 +140,24 @@ class AbortPolicy(JsonValue):
         of browser crashes if its browser was started (at `browser_started`) after the first of them, or if that is not
         known.
         """
+        return self._judged(self.after_outcome(state, failed, now, stream, browser_started=browser_started), now)
+
+    def after_outcome(
+        self,
+        state: AbortState,
+        failed: bool,
+        now: float,
+        stream: Stream = Stream.INFRA,
+        *,
+        browser_started: float | None = None,
+    ) -> AbortState:
+        """The state of `step` without its judgement, for a caller that asks for one later (`tick`)."""
+        state = self._begun(state, now)
         if state.verdict is not None or (failed and stream is Stream.UNCOUNTED):
-            return self.tick(state, now)
+            return state
         came = not failed or stream is Stream.CONTENT
         proven = came and bool(state.crashes) and (browser_started is None or browser_started >= state.crashes[0])
-        state = attrs.evolve(
+        return attrs.evolve(
             state,
             infra=self._add(state.infra, not came, now),
             content=self._add(state.content, failed, now) if came else state.content,
@@ -158,7 +166,6 @@ class AbortPolicy(JsonValue):
             window=() if self.window is None else self.window.kept(state.window, Outcome(now, failed)),
             crashes=() if proven else state.crashes,
         )
-        return self.tick(state, now)
 
     def crash(self, state: AbortState, now: float, browsers: int) -> tuple[AbortState, AbortDecision]:
         """After a browser crash at `now` in a fleet of `browsers`.
@@ -166,26 +173,17 @@ class AbortPolicy(JsonValue):
         Crashes count only in a row, that is while no browser started since proved to work: ten browsers that crash once
         in four hours each make three crashes in five minutes on most days.
         """
+        return self._judged(self.after_crash(state, now, browsers), now)
+
+    def after_crash(self, state: AbortState, now: float, browsers: int) -> AbortState:
+        """The state of `crash` without its judgement, for a caller that asks for one later (`tick`)."""
         require_number("browsers", browsers, 0, 1_000_000)
         state = self._begun(state, now)
         if state.verdict is not None or self.crashes is None:
-            return self._judged(state, now)
-        limit = max(self.crashes, 2 * browsers)
-        recent = tuple(at for at in state.crashes[-limit:] if now - at <= self.crash_window)
-        state = attrs.evolve(state, crashes=(*recent, now))
-        if len(state.crashes) < limit:
-            return self._judged(state, now)
-        evidence = self._figures(state, now) | {
-            "crashes": len(state.crashes),
-            "limit": limit,
-            "crash_window": self.crash_window,
-        }
-        within = now - state.crashes[0]
-        reason = (
-            f"{len(state.crashes)} browser crashes within {within:.0f} s, and no browser started since the first of "
-            "them brought a page."
-        )
-        return self._aborted(state, "crashes", evidence, reason)
+            return state
+        row = state.crashes[-self._crash_limit(self.crashes, browsers) :]
+        recent = tuple(at for at in row if now - at <= self.crash_window)
+        return attrs.evolve(state, crashes=(*recent, now), browsers=browsers)
 
     def tick(self, state: AbortState, now: float) -> tuple[AbortState, AbortDecision]:
         """After time has passed: suspicion matures without any outcome when all that is under way hangs."""
@@ -203,11 +201,44 @@ class AbortPolicy(JsonValue):
     def _judged(self, state: AbortState, now: float) -> tuple[AbortState, AbortDecision]:
         if state.verdict is not None:
             return state, state.verdict
+        return self._by_crashes(state, now) or self._by_window(state, now) or self._by_evidence(state, now)
+
+    def _by_crashes(self, state: AbortState, now: float) -> tuple[AbortState, AbortDecision] | None:
+        if self.crashes is None or state.browsers is None:
+            return None
+        limit = self._crash_limit(self.crashes, state.browsers)
+        if len(state.crashes) < limit:
+            return None
+        evidence = self._figures(state, now) | {
+            "crashes": len(state.crashes),
+            "limit": limit,
+            "crash_window": self.crash_window,
+        }
+        within = state.crashes[-1] - state.crashes[0]
+        reason = (
+            f"{len(state.crashes)} browser crashes within {within:.0f} s, and no browser started since the first of "
+            "them brought a page."
+        )
+        return self._aborted(state, "crashes", evidence, reason)
+
+    def _by_window(self, state: AbortState, now: float) -> tuple[AbortState, AbortDecision] | None:
+        rule = self.window
+        if rule is None:
+            return None
+        seen = rule.seen(state.window, now)
+        if not rule.broken_by(seen, state.operations):
+            return None
+        failures = sum(entry.failed for entry in seen)
+        evidence = self._figures(state, now) | {
+            "window": len(seen),
+            "window_failures": failures,
+            "failure_rate": rule.failure_rate,
+        }
+        reason = f"{failures} of the last {len(seen)} operations failed, more than {rule.failure_rate:.0%} of them."
+        return self._aborted(state, "window", evidence, reason)
+
+    def _by_evidence(self, state: AbortState, now: float) -> tuple[AbortState, AbortDecision]:
         suspicion = AbortDecision(AbortAction.CONTINUE, evidence=self._figures(state, now))
-        if self.window is not None:
-            state, decision = self._judged_by_window(state, self.window, now)
-            if decision is not None:
-                return state, decision
         for rule, score in (("infra_evidence", state.infra), ("content_evidence", state.content)):
             if self.evidence is None or score.since is None:
                 continue
@@ -217,23 +248,12 @@ class AbortPolicy(JsonValue):
             if ripe and score.held(now, limit=self.evidence, hold=self.hold):
                 return self._aborted(state, rule, evidence, reason)
             if suspicion.action is AbortAction.CONTINUE:
-                suspicion = AbortDecision(AbortAction.SUSPECT, rule, evidence, reason, self.on_suspect, self.probes)
+                suspicion = AbortDecision(AbortAction.SUSPECT, rule, evidence, reason, probes=self.probes)
         return state, suspicion
 
-    def _judged_by_window(
-        self, state: AbortState, rule: WindowRule, now: float
-    ) -> tuple[AbortState, AbortDecision | None]:
-        seen = rule.seen(state.window, now)
-        if not rule.broken_by(seen, state.operations):
-            return state, None
-        failures = sum(entry.failed for entry in seen)
-        evidence = self._figures(state, now) | {
-            "window": len(seen),
-            "window_failures": failures,
-            "failure_rate": rule.failure_rate,
-        }
-        reason = f"{failures} of the last {len(seen)} operations failed, more than {rule.failure_rate:.0%} of them."
-        return self._aborted(state, "window", evidence, reason)
+    @staticmethod
+    def _crash_limit(crashes: int, browsers: int) -> int:
+        return max(crashes, 2 * browsers)
 
     def _figures(self, state: AbortState, now: float) -> dict[str, float]:
         return {

@@ -16,7 +16,7 @@ class AbortAction(StrEnum):
     CONTINUE = "continue"
     """All is well."""
     SUSPECT = "suspect"
-    """Something is wrong: save the state, say so, and throttle to a few probes until it is known better."""
+    """Something is wrong: keep no more than `AbortDecision.probes` operations under way until it is known better."""
     ABORT = "abort"
     """The job is broken: save the state, clean up, end with the reason."""
 
@@ -30,8 +30,6 @@ class Measure(StrEnum):
     """Tell whoever wants to know."""
     SAVE_STATE = "save_state"
     """Make everything done so far durable."""
-    THROTTLE = "throttle"
-    """Keep no more than `AbortDecision.probes` operations under way."""
     CLEANUP = "cleanup"
     """Give back browsers, pages, temporary files."""
     SHUTDOWN = "shutdown"
@@ -99,7 +97,6 @@ class AbortDecision(JsonValue):
     reason: str = ""
     """One sentence for people; empty for CONTINUE."""
     actions: tuple[AbortStep, ...] = ()
-    """The policy's steps for this action, in order. Carry them out once, when `action` is another than the time before:
-    the same decision is given again as long as it stands."""
+    """The policy's steps on ABORT, in order. Carry them out once: the decision is given again whenever one asks."""
     probes: int | None = attrs.field(default=None, validator=integer(0, 1_000_000, optional=True))
     """How many operations may be under way while it stands; None for no limit."""

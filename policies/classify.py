@@ -11,8 +11,6 @@ from policies.failures import RETRYING, Failure, Persistence, Remedy
 from policies.rules import Reading, Rule, Verdict
 from policies.values import JsonValue
 
-__all__ = ["FailureClassifier", "Rule", "Verdict"]
-
 PATTERN_LIMIT: Final = 500
 """Characters that a user's pattern may have."""
 

@@ -6,11 +6,12 @@ from typing import Any, Final, Literal, Self, overload
 
 import attrs
 
-from policies.abort import AbortPolicy, WindowRule
+from policies.abort import AbortPolicy
 from policies.backoff import Backoff
 from policies.restart import RestartPolicy
 from policies.retry import RetryPolicy
 from policies.thresholds import Threshold, ThresholdPolicy
+from policies.window import WindowRule
 
 Kind = Literal["retry", "abort", "thresholds", "restart"]
 _NAME_LIMIT = 200
@@ -91,7 +92,7 @@ class PolicyBook:
     def get(self, kind: Kind, name: str) -> Policy:
         """The policy of `kind` that is called `name`. Raises `UnknownPolicyError` listing what there is."""
         known = self._of_kind(kind)
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise UnknownPolicyError(f"there is no {kind} policy {name!r}; known are {', '.join(sorted(known))}")
         return known[name]
 
@@ -108,16 +109,31 @@ class PolicyBook:
         known = self._of_kind(kind)
         if not isinstance(policy, _KINDS[kind]):
             raise ValueError(f"a {kind} policy must be a {_KINDS[kind].__name__}, got {policy!r}")  # noqa: TRY004 - one error type for all fields
-        if not isinstance(name, str) or not 0 < len(name) <= _NAME_LIMIT:
-            raise ValueError(f"the name of a policy must be a string of 1 to {_NAME_LIMIT} characters, got {name!r}")
+        _require_name(name)
         if name in known and not replace:
             raise ValueError(f"there is a {kind} policy {name!r} already; choose another name, or say replace=True")
         return attrs.evolve(self, policies={**self.policies, kind: {**known, name: policy}})
+
+    def with_new(self, kind: Kind, name: str, policy: Policy) -> tuple[str, Self]:
+        """The name that `policy` got and the book with it: `name`, or ``name-2`` and so on while another policy has
+        that. One that the book has already under such a name is not put in twice. Raises as `with_policy` does.
+        """
+        _require_name(name)
+        known, number, chosen = self._of_kind(kind), 1, name
+        while known.get(chosen, policy) != policy:
+            number += 1
+            chosen = f"{name}-{number}"
+        return chosen, self.with_policy(kind, chosen, policy, replace=True)
 
     def _of_kind(self, kind: Kind) -> Mapping[str, Policy]:
         if kind not in self.policies:
             raise UnknownPolicyError(f"there is no kind of policy {kind!r}; known are {', '.join(sorted(_KINDS))}")
         return self.policies[kind]
+
+
+def _require_name(name: object) -> None:
+    if not isinstance(name, str) or not 0 < len(name) <= _NAME_LIMIT:
+        raise ValueError(f"the name of a policy must be a string of 1 to {_NAME_LIMIT} characters, got {name!r}")
 
 
 PRESETS: Final = PolicyBook()

@@ -9,21 +9,9 @@ import attrs
 
 from policies.backoff import Backoff
 from policies.failures import RETRYING, Category, Remedy
-from policies.retry_after import parse_retry_after, retry_after_of
 from policies.rules import Verdict
 from policies.validation import CLOCK_LIMIT, instance_of, integer, member, number, require_number
 from policies.values import JsonValue, optional
-
-__all__ = [
-    "ClassRetry",
-    "RetryAction",
-    "RetryBudget",
-    "RetryDecision",
-    "RetryPolicy",
-    "RetryState",
-    "parse_retry_after",
-    "retry_after_of",
-]
 
 
 class RetryAction(StrEnum):
@@ -33,8 +21,7 @@ class RetryAction(StrEnum):
     """Try it again after the delay; the page is free meanwhile."""
     DEFER = "defer"
     """Put it back, at the earliest after the delay, and decide again then: its host asked for a long pause (leave the
-    whole host alone meanwhile), the budget has no token (once nothing else is left to do, it may go without), or as
-    many retries as may be under way are."""
+    whole host alone meanwhile), or the budget has no token (once nothing else is left to do, it may go without)."""
     GIVE_UP = "give_up"
     """It is final."""
 
@@ -50,7 +37,7 @@ class RetryDecision(JsonValue):
     delay: float = attrs.field(default=0.0, validator=number(0, CLOCK_LIMIT))
     """Seconds until it may be tried again; 0 when given up."""
     reason: str = ""
-    """Why: ``transient``, ``other_identity`` (retry); ``retry_after``, ``budget``, ``slots`` (defer); ``control_flow``,
+    """Why: ``transient``, ``other_identity`` (retry); ``retry_after``, ``budget`` (defer); ``control_flow``,
     ``permanent``, ``attempts``, ``deadline`` (give up)."""
     remedy: Remedy = attrs.field(default=Remedy.RETRY_SAME, validator=member(Remedy))
     """What to do now besides waiting: what the next try needs, or what follows from having given up."""
@@ -171,8 +158,6 @@ class RetryPolicy(JsonValue):
     `max_attempts` before the `Verdict.max_tries` of the table too. Treat it as read-only."""
     jitter_enabled: bool = attrs.field(default=True, validator=instance_of(bool))
     """False makes every wait the nominal one: for tests and demonstrations, where no crowd comes back together."""
-    max_concurrent_retries: int = attrs.field(default=10, validator=integer(1, 1_000_000))
-    """Retries that may be under way at the same time, for a caller that says how many are."""
 
     def decide(
         self,
@@ -183,14 +168,12 @@ class RetryPolicy(JsonValue):
         rng: random.Random,
         retry_after: float | None = None,
         budget: RetryBudget | None = None,
-        retrying: int = 0,
     ) -> RetryDecision:
         """What becomes of an item whose try number ``state.attempts`` failed with `verdict`.
 
         `now` is in monotonic seconds, the time of the failure. `retry_after` is how long the server asked to be left
         alone (seconds): a floor for the delay, with jitter only upward. `budget` is only looked at; withdrawing when
-        the answer is RETRY is the caller's. `retrying` is how many retries of others are under way. Raises `ValueError`
-        for a state in which no try was counted.
+        the answer is RETRY is the caller's. Raises `ValueError` for a state in which no try was counted.
         """
         if state.attempts < 1:
             raise ValueError(
@@ -211,8 +194,6 @@ class RetryPolicy(JsonValue):
             return decision
         if budget is not None and not budget.withdraw()[0]:
             return attrs.evolve(decision, action=RetryAction.DEFER, reason="budget")
-        if retrying >= self.max_concurrent_retries:
-            return attrs.evolve(decision, action=RetryAction.DEFER, reason="slots")
         return decision if verdict.transient else attrs.evolve(decision, reason="other_identity")
 
     def tries(self, verdict: Verdict) -> int:

@@ -5,21 +5,23 @@ import re
 from collections.abc import Mapping
 from datetime import UTC
 
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
+from policies.validation import CLOCK_LIMIT
+
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]{1,6})?", re.ASCII)
 
 
 def parse_retry_after(text: str | None, *, now_epoch: float) -> float | None:
     """Seconds to wait as `text` asks, at least 0; None for anything unreadable.
 
     `now_epoch` (seconds since 1970, UTC) is what a date is taken relative to. Understands delta-seconds (also with
-    decimals, which some servers send) and the three date forms of HTTP: IMF-fixdate, RFC 850 and asctime. Total: no
-    text raises.
+    decimals, which some servers send; however many there are, it is no more than `CLOCK_LIMIT`) and the three date
+    forms of HTTP: IMF-fixdate, RFC 850 and asctime. Total: no text raises.
     """
     if not isinstance(text, str):
         return None
     text = text.strip()
     if _SECONDS.fullmatch(text):
-        return float(text)
+        return min(float(text), CLOCK_LIMIT)
     at = _epoch_of(text)
     return None if at is None else max(0.0, at - now_epoch)
 

@@ -11,7 +11,6 @@ that is short when it is low) and ``network_connections``.
 
 import hashlib
 import math
-import random
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum, StrEnum
 from typing import Any, ClassVar, Self
@@ -91,24 +90,15 @@ class Threshold(JsonValue):
         """Whether `value` is at `mark` or on its bad side."""
         return value <= mark if self.below else value >= mark
 
-    def spread(self, fraction: float, rng: random.Random) -> Self:
-        """The same threshold with all marks moved by one random factor within ± `fraction`.
-
-        For lifetimes: browsers started together must not all be replaced together.
-        """
-        require_number("fraction", fraction, 0, 0.9)
-        return self._scaled(1 + rng.uniform(-fraction, fraction))
-
     def for_subject(self, seed: str) -> Self:
         """The same threshold with all marks moved by a factor within ± `jitter` that depends on `seed` alone: the name
-        of a browser, say. It is the same in every process, and it has no jitter left.
+        of a browser, say. It is the same in every process, and it has no jitter left. For lifetimes: browsers that were
+        started together must not all be replaced together.
         """
         drawn = int.from_bytes(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
-        return attrs.evolve(self._scaled(1 + self.jitter * (2 * drawn - 1)), jitter=0.0)
-
-    def _scaled(self, factor: float) -> Self:
+        factor = 1 + self.jitter * (2 * drawn - 1)
         hard = None if self.hard is None else self.hard * factor
-        return attrs.evolve(self, limit=self.limit * factor, clear=self.clear * factor, hard=hard)
+        return attrs.evolve(self, limit=self.limit * factor, clear=self.clear * factor, hard=hard, jitter=0.0)
 
 
 class ThresholdEventKind(StrEnum):
@@ -240,6 +230,10 @@ class ThresholdPolicy(JsonValue):
     escalate_after: float = attrs.field(default=60.0, validator=number(0.001, 86400))
     """Seconds beyond the limit after which the next harder cleanup is asked for."""
 
+    def for_resource(self, resource: str) -> Threshold | None:
+        """The threshold of this resource, None if there is none."""
+        return next((threshold for threshold in self.thresholds if threshold.resource == resource), None)
+
     def with_memory_of(self, megabytes: float) -> Self:
         """The same policy with limits on ``memory_absolute`` (MB) for a machine or group that has so many: a breach at
         80 % of them for 30 s, clear below 75 %, hard at 95 %. It replaces such a threshold.
@@ -255,10 +249,6 @@ class ThresholdPolicy(JsonValue):
         )
         others = [threshold for threshold in self.thresholds if threshold.resource != memory.resource]
         return attrs.evolve(self, thresholds=(*others, memory))
-
-    def for_subject(self, seed: str) -> Self:
-        """The same policy for one subject of many (a browser), each threshold as `Threshold.for_subject` has it."""
-        return attrs.evolve(self, thresholds=[threshold.for_subject(seed) for threshold in self.thresholds])
 
     def evaluate(
         self, state: ThresholdState, sample: Mapping[str, float | None], now: float

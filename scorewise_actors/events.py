@@ -5,7 +5,6 @@ A record carries plain values without secrets, never a live exception. Log lines
 """
 
 import datetime as dt
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -16,6 +15,8 @@ from loguru import logger
 from scorewise_actors.correlation import correlation_id
 from scorewise_actors.redaction import redact, redact_text
 from supervisors.events import Event
+from supervisors.short_text import short_text
+from supervisors.subscribers import Subscribers
 
 
 class EventType(StrEnum):
@@ -100,6 +101,8 @@ class ResilienceEvent(Event):
         }
 
 
+_ERROR_SHOWN = 500
+"""Characters of what a listener raised."""
 Listener = Callable[[ResilienceEvent], None]
 
 
@@ -107,28 +110,22 @@ class EventHub:
     """Where the events of one tree are told. Every method may be called from any thread."""
 
     def __init__(self) -> None:
-        self._listeners: tuple[tuple[Listener, frozenset[EventType] | None], ...] = ()
-        self._lock = threading.Lock()
+        self._listeners: Subscribers[ResilienceEvent] = Subscribers()
 
     def subscribe(self, listener: Listener, types: Iterable[EventType | str] | None = None) -> Callable[[], None]:
         """Call ``listener`` with each event (of these ``types``), in the thread where it happens: it must only pass the
-        event on. Returns the function that ends the subscription. Raises ``ValueError`` for an unknown type.
+        event on. Returns the function that ends the subscription. Raises ``ValueError`` for an unknown type, and for
+        what cannot be called.
         """
-        entry = (listener, frozenset(EventType(name) for name in types) if types is not None else None)
-        with self._lock:
-            self._listeners = (*self._listeners, entry)
-
-        def unsubscribe() -> None:
-            with self._lock:
-                self._listeners = tuple(other for other in self._listeners if other is not entry)
-
-        return unsubscribe
+        if isinstance(types, Iterable) and not isinstance(types, str):
+            types = [EventType(name) for name in types]
+        return self._listeners.add(listener, types)
 
     def emit(self, event: ResilienceEvent) -> None:
         """Tell the listeners. One that raises is logged and harms nobody."""
-        for listener, types in self._listeners:
-            if types is None or event.type in types:
-                try:
-                    listener(event)
-                except Exception as error:  # noqa: BLE001 - whoever listens must not harm who works
-                    logger.opt(exception=error).error("a listener failed on {}: {!r}", event.type.value, error)
+        for listener in self._listeners.of(event.type):
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 - whoever listens must not harm who works
+                text = short_text(error, _ERROR_SHOWN)
+                logger.opt(exception=error).error("a listener failed on {}: {}", event.type.value, text)

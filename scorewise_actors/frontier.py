@@ -18,7 +18,8 @@ import attrs
 from policies.classify import FailureClassifier
 from policies.failures import Failure, Stream
 from policies.hosts import HostPolicy
-from policies.retry import RetryAction, RetryBudget, RetryPolicy, RetryState, retry_after_of
+from policies.retry import RetryAction, RetryBudget, RetryPolicy, RetryState
+from policies.retry_after import retry_after_of
 from policies.rules import Verdict as Classified
 from scorewise_actors import ledger
 from scorewise_actors.checkpoints.ops import Op

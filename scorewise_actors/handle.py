@@ -22,7 +22,7 @@ from scorewise_actors.errors import CannotStartError, ExitCode, JobFailedError
 from scorewise_actors.job import JobReport, Progress, Request, Verdict, check_requests
 from scorewise_actors.messages.jobs import AddRequests, CloseInput, Drain
 from scorewise_actors.plan import JobPlan
-from scorewise_actors.roles import role_of
+from scorewise_actors.roles import ROOT, role_of
 from scorewise_actors.tree import drivers_spec, job_spec
 from supervisors.children import start_child, terminate_child
 from supervisors.core.transitions import SupervisorError
@@ -188,7 +188,7 @@ class JobHandle:
         self.drain(reason)
         if not self._down_within(self._plan.config.drain_timeout):
             self._board.end.decide(Verdict("interrupted", reason=reason))
-            terminate_child(self._runtime.ref(self._plan.system), self._plan.name)
+            terminate_child(self._runtime.ref(ROOT), self._plan.name)
             cancel_pages(self._runtime, self._plan.path, reason)
         return self.wait()
 
@@ -210,9 +210,9 @@ class JobHandle:
         """
         self._idle = idle
         try:
-            self._start(self._plan.system, job_spec(self._plan, self._board, idle=idle))
+            self._start(ROOT, job_spec(self._plan, self._board, idle=idle))
         except JobFailedError:
-            terminate_child(self._runtime.ref(self._plan.system), self._plan.name)  # it may still be coming up
+            terminate_child(self._runtime.ref(ROOT), self._plan.name)  # it may still be coming up
             self._unsubscribe()
             self._board.results.close()
             if self._board.first_journal is not None:
@@ -232,7 +232,7 @@ class JobHandle:
                 self._start(self._plan.path, drivers_spec(self._plan))
             except (BrowserNotFound, JobFailedError) as error:
                 self._board.end.decide(Verdict("failed", reason=str(error).splitlines()[0]))
-                terminate_child(self._runtime.ref(self._plan.system), self._plan.name)
+                terminate_child(self._runtime.ref(ROOT), self._plan.name)
                 raise
             self._idle = False
 

@@ -3,13 +3,13 @@ neighbours below one driver find each other.
 """
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import attrs
 
 from scorewise_actors.checkpoints import CheckpointStore
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.job import Handler
+from scorewise_actors.roles import RESILIENCE, ROOT, job_name
 
 if TYPE_CHECKING:
     from scorewise_actors.browser.chromium import Browser
@@ -24,18 +24,16 @@ class JobPlan:
     handler: Handler
     config: SystemConfig
     store: CheckpointStore
-    system: str = "system"
-    """Path of the root."""
 
     @property
     def name(self) -> str:
         """Id of the job's supervisor in the tree."""
-        return f"job:{quote(self.job_id, safe='')}"
+        return job_name(self.job_id)
 
     @property
     def path(self) -> str:
         """Path of the job's supervisor."""
-        return f"{self.system}/{self.name}"
+        return f"{ROOT}/{self.name}"
 
     @property
     def checkpoint(self) -> str:
@@ -50,7 +48,7 @@ class JobPlan:
     @property
     def resilience(self) -> str:
         """Path of the branch behind the managers of the resilience API."""
-        return f"{self.system}/resilience"
+        return f"{ROOT}/{RESILIENCE}"
 
     @property
     def judge(self) -> str:

@@ -2,7 +2,8 @@
 
 What counts as secret: cookies (headers, and what Playwright's ``cookies`` and ``storage_state`` hold),
 ``Authorization`` and API key headers, bearer and basic credentials, the user part of URLs, query parameters and mapping
-keys that are usually called by a secret's name. Everything else is left as it is.
+keys that are usually called by a secret's name, and ``key`` and ``code`` in a query, though not elsewhere. Everything
+else is left as it is.
 """
 
 import re
@@ -28,6 +29,8 @@ _HEADER = re.compile(
 )
 _SCHEME = re.compile(r"\b(bearer|basic|digest|token)(\s{1,3})[A-Za-z0-9\-._~+/=]{6,}", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]{0,30}://)[^\s/?#\"'<>]{1,2000}@", re.IGNORECASE)
+_USERINFO_ALONE = re.compile(r"(?<![\w:/])(//)[^\s/?#\"'<>@:]{0,200}:[^\s/?#\"'<>]{1,2000}@")
+_QUERY = re.compile(r"((?:[?&#;]|%3[fF]|%26)(?:key|code)(?:=|%3[dD]))[^\s&#;\"'<>]+", re.IGNORECASE)
 _ASSIGNED = re.compile(
     rf"(?<![\w.\-])({_NAME})([\"']?\s?(?:=|:|%3[dD])\s?)(\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s&#;,\"'<>)}}\]]+)",
     re.IGNORECASE,
@@ -39,6 +42,8 @@ def redact_text(text: str) -> str:
     """`text` without the secrets that can be told by their form. Applied twice it gives the same."""
     text = _HEADER.sub(rf"\1\2{MASK}", text)
     text = _USERINFO.sub(rf"\1{MASK}@", text)
+    text = _USERINFO_ALONE.sub(rf"\1{MASK}@", text)
+    text = _QUERY.sub(rf"\1{MASK}", text)
     text = _ASSIGNED.sub(rf"\1\2{MASK}", text)
     return _SCHEME.sub(rf"\1\2{MASK}", text)
 

@@ -5,14 +5,15 @@ the newest value or the one before it.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import attrs
 
-from policies.abort import AbortDecision, AbortPolicy, AbortState
+from policies import named
+from policies.abort import AbortPolicy, AbortState
+from policies.abort_decision import AbortDecision
 from policies.classify import FailureClassifier
+from policies.named import PolicyBook
 from policies.retry import RetryBudget, RetryPolicy
 from scorewise_actors.failure_events import FailureEvent
 from scorewise_actors.messages.resilience import Observed, Slot
@@ -24,11 +25,15 @@ EVENTS_KEPT = 1000
 
 
 @attrs.frozen
-class NamedRetry:
+class NamedRetry(RetryPolicy):
     """A retry policy with its classifier."""
 
-    policy: RetryPolicy
     classifier: FailureClassifier = attrs.field(factory=FailureClassifier)
+
+    @classmethod
+    def of(cls, policy: RetryPolicy) -> "NamedRetry":
+        """`policy` itself if it has a classifier, else with the usual one."""
+        return policy if isinstance(policy, cls) else cls(**attrs.asdict(policy, recurse=False))
 
 
 @attrs.define
@@ -48,17 +53,9 @@ class RetryAccount:
 class RetryMemory:
     """Of the RetryDesk."""
 
-    policies: Mapping[str, NamedRetry] = MappingProxyType({})
+    book: PolicyBook = named.PRESETS
+    """With the policies that managers created, each a `NamedRetry`."""
     accounts: "OrderedDict[str, RetryAccount]" = attrs.field(factory=OrderedDict)
-
-
-@attrs.frozen
-class PolicySight:
-    """A job as one policy sees it."""
-
-    state: AbortState = attrs.field(factory=AbortState)
-    crashed: AbortDecision | None = None
-    """What the crash rule said last, until a page comes again."""
 
 
 @attrs.define
@@ -69,8 +66,8 @@ class JudgedJob:
     """Time (monotonic), outcome, size of the fleet: for policies that are asked about later."""
     operations: int = 0
     failures: int = 0
-    sights: dict[str, PolicySight] = attrs.field(factory=dict)
-    """By id of the policy, for those that were asked about."""
+    sights: dict[str, AbortState] = attrs.field(factory=dict)
+    """The job as each policy sees it, by the policy's id, for those that were asked about."""
     policies: dict[str, AbortPolicy] = attrs.field(factory=dict)
     watched: dict[str, tuple[float, int]] = attrs.field(factory=dict)
     """Policy id → seconds between two judgements, floor."""
@@ -86,7 +83,8 @@ class JudgedJob:
 class AbortMemory:
     """Of the AbortJudges."""
 
-    policies: Mapping[str, AbortPolicy] = MappingProxyType({})
+    book: PolicyBook = named.PRESETS
+    """With the policies that managers created."""
     jobs: "OrderedDict[str, JudgedJob]" = attrs.field(factory=OrderedDict)
 
 
@@ -142,14 +140,3 @@ def remembered(jobs: "OrderedDict[str, Any]", job_id: str, new: type[Any]) -> An
     else:
         jobs.move_to_end(job_id)
     return record
-
-
-def defined(
-    policies: Mapping[str, Any], name: str, policy: Any, taken: frozenset[str]
-) -> tuple[str, Mapping[str, Any]]:
-    """An id for `policy` and the mapping with it: its name, or ``name-2`` and so on while another policy has that."""
-    number, chosen = 1, name
-    while chosen in taken or (chosen in policies and policies[chosen] != policy):
-        number += 1
-        chosen = f"{name}-{number}"
-    return chosen, MappingProxyType({**policies, chosen: policy})

@@ -1,9 +1,34 @@
-"""What a path in the tree is: the one place that reads the paths which ``tree`` builds."""
+"""What a path in the tree is: the one place that reads the paths which ``tree`` builds, and the names that are parts of
+them elsewhere.
+"""
 
 import re
+from urllib.parse import quote, unquote
 
+ROOT = "system"
+"""Path of the root of a system's tree."""
+RESILIENCE = "resilience"
+"""Id of the branch behind the managers, and name of a tree that is nothing else."""
 _SUPERVISOR = re.compile(r"(?:^[^/]+|/(?:job:[^/]+|drivers|scrapers|resilience|driver-\d+|browser-\d+))$")
 _NUMBER = re.compile(r"-\d+$")
+_JOB = re.compile(r"^[^/]+/job:([^/]+)")
+
+
+def job_name(job_id: str) -> str:
+    """Id of a job's supervisor: no id of a job makes a path of more parts, or one that another job has."""
+    return f"job:{quote(job_id, safe='')}"
+
+
+def job_path(path: str) -> str | None:
+    """Path of the job's supervisor at or above `path`, None for what belongs to no job."""
+    found = _JOB.match(path)
+    return None if found is None else found[0]
+
+
+def job_id(path: str) -> str | None:
+    """Id of the job that `path` belongs to, as it was submitted; None for what belongs to no job."""
+    found = _JOB.match(path)
+    return None if found is None else unquote(found[1])
 
 
 def role_of(path: str) -> str:

@@ -31,6 +31,7 @@ from scorewise_actors.resilience.connection import SystemTree
 from scorewise_actors.resilience.failure import FailureHandler
 from scorewise_actors.resilience.resource import ResourceMonitor
 from scorewise_actors.resilience.retry import RetryManager
+from scorewise_actors.roles import ROOT
 from scorewise_actors.tree import system_spec
 from supervisors.runtime import Runtime
 from supervisors.supervisor import Supervisor
@@ -70,6 +71,10 @@ class ActorSystem:
         """
         if config is not None and not isinstance(config, SystemConfig):
             raise ConfigurationError(f"config must be a SystemConfig, got {config!r}")
+        if not isinstance(resilience, ResilienceConfiguration | None):
+            raise ConfigurationError(
+                f"resilience must be a ResilienceConfiguration or None, got a {type(resilience).__name__}"
+            )
         try:
             self.config = attrs.evolve(config, **settings) if config is not None else SystemConfig(**settings)
         except TypeError as error:
@@ -81,15 +86,15 @@ class ActorSystem:
         self.resilience = SystemTree(lambda: self.runtime, self._abort_job)
         """The branch of the tree behind ``retries``, ``aborts``, ``failures`` and the other managers."""
         settled = resilience if resilience is not None else self._usual_resilience()
-        self.checkpoints = CheckpointManager(settled.checkpoint, key=self.config.key, connection=self.resilience)
+        self.checkpoints = CheckpointManager(settled.checkpoint, connection=self.resilience, key=self.config.key)
         """Keeps snapshots of your own states; see ``CheckpointManager``."""
         self.resources = ResourceMonitor(settled.resource, connection=self.resilience)
         """Watches memory, processors and disk; see ``ResourceMonitor``."""
-        self.retries = RetryManager(settled.retry, self.resilience)
+        self.retries = RetryManager(settled.retry, connection=self.resilience)
         """Tries operations again; see ``RetryManager``."""
-        self.aborts = AbortManager(settled.abort, self.resilience)
+        self.aborts = AbortManager(settled.abort, connection=self.resilience)
         """Judges this system's jobs, and others that are reported to it."""
-        self.failures = FailureHandler(self.resilience)
+        self.failures = FailureHandler(connection=self.resilience)
         """Decides about failures and keeps them on record."""
         self._jobs: dict[str, JobHandle] = {}
 
@@ -106,7 +111,7 @@ class ActorSystem:
         """Start the tree; blocks for a moment."""
         if self.runtime is None:
             sweep_homes()
-            runtime = Runtime("system")
+            runtime = Runtime(ROOT)
             runtime.start(Supervisor(system_spec(self.config, self.resilience.memory, self.resilience.events)))
             self.runtime = runtime
         return self

@@ -41,11 +41,10 @@ from scorewise_actors.config import SystemConfig
 from scorewise_actors.events import EventHub
 from scorewise_actors.plan import BrowserCell, DriverCell, JobPlan
 from scorewise_actors.resilience_memory import ResilienceMemory
+from scorewise_actors.roles import RESILIENCE
 from supervisors.spec import AutoShutdown, ChildKind, ChildSpec, Ladder, SupervisorSpec
 from supervisors.supervisor import Supervisor
 
-RESILIENCE = "resilience"
-"""Id of the branch behind the managers, and name of a tree that is nothing else."""
 START_TIMEOUT = 120.0
 """Seconds until a driver or browser that does not come up counts as refused."""
 

@@ -25,8 +25,10 @@ from supervisors.incarnation import Incarnation
 from supervisors.ladder import LadderRun
 from supervisors.names import Names
 from supervisors.ref import Ref
+from supervisors.short_text import short_text
 from supervisors.signals import Down, Ready, Signal
 from supervisors.spec import Ladder
+from supervisors.subscribers import Subscribers
 
 if TYPE_CHECKING:
     from supervisors.errand import Errand
@@ -36,6 +38,9 @@ _EXIT_DEADLINE = 10.0
 
 _SHARE = 3
 """One child may take at most this part of the time left at exit, so that a stuck one leaves time to those after it."""
+
+_ERROR_SHOWN = 500
+"""Characters of what a subscriber raised."""
 
 Subscriber = Callable[[Event], None]
 
@@ -68,7 +73,7 @@ class Runtime:
         self.late_messages: Counter[str] = Counter()
         """Messages that abandoned actors still sent, and that were dropped, by the path of the sender."""
         self._refs: weakref.WeakValueDictionary[str, Ref] = weakref.WeakValueDictionary()
-        self._subscribers: tuple[tuple[Subscriber, frozenset[str] | None], ...] = ()
+        self._subscribers: Subscribers[Event] = Subscribers()
         self._zombies: dict[int, Actor] = {}
         self.lock = threading.RLock()  # reentrant: a signal handler may tell
         """Guards what the actors of this runtime share; held for a moment only."""
@@ -226,17 +231,7 @@ class Runtime:
         the event on. Returns the function that ends the subscription. Raises ``ValueError`` for what cannot be called,
         and for kinds that are no strings in a container: a single string would be taken for its letters.
         """
-        if not callable(subscriber):
-            raise ValueError(f"a subscriber must be callable, got {subscriber!r}")  # noqa: TRY004 - one error class for every bad field
-        entry = (subscriber, None if kinds is None else _kinds(kinds))
-        with self.lock:
-            self._subscribers = (*self._subscribers, entry)
-
-        def unsubscribe() -> None:
-            with self.lock:
-                self._subscribers = tuple(other for other in self._subscribers if other is not entry)
-
-        return unsubscribe
+        return self._subscribers.add(subscriber, kinds)
 
     def emit(self, event: Event) -> None:
         """Tell the subscribers, in this thread. One that raises is logged and harms nobody.
@@ -263,14 +258,14 @@ class Runtime:
         self.emit(DeadLetter(path, type(message).__name__, "fenced", sender.path))
 
     def _tell(self, event: Event) -> None:
-        for subscriber, kinds in self._subscribers:
-            if kinds is None or event.kind in kinds:
-                try:
-                    subscriber(event)
-                except Killed:  # not the subscriber's: meant for the actor in whose thread this runs
-                    raise
-                except BaseException as error:  # noqa: BLE001 - nor may its SystemExit end the supervisor that tells it
-                    logger.opt(exception=error).error("subscriber failed on {}: {!r}", event.kind, error)
+        for subscriber in self._subscribers.of(event.kind):
+            try:
+                subscriber(event)
+            except Killed:  # not the subscriber's: meant for the actor in whose thread this runs
+                raise
+            except BaseException as error:  # noqa: BLE001 - nor may its SystemExit end the supervisor that tells it
+                text = short_text(error, _ERROR_SHOWN)
+                logger.opt(exception=error).error("subscriber failed on {}: {}", event.kind, text)
 
     # ------------------------------------------------------------------------------------------------ zombies
 
@@ -301,13 +296,6 @@ class Runtime:
         with self.lock:
             zombies = tuple(self._zombies.values())
         return {f"{actor.path}#{actor.incarnation}": actor.stack() for actor in zombies}
-
-
-def _kinds(kinds: object) -> frozenset[str]:
-    found = frozenset(kinds) if isinstance(kinds, Iterable) and not isinstance(kinds, str) else None
-    if found is None or not all(isinstance(kind, str) for kind in found):
-        raise ValueError(f"the kinds of events must be strings in a list or set, such as ['ended'], got {kinds!r}")
-    return found
 
 
 _open_runtimes: "weakref.WeakSet[Runtime]" = weakref.WeakSet()

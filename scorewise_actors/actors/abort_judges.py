@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 
-from policies import named
-from policies.abort import AbortAction, AbortDecision, AbortPolicy
+from policies.abort import AbortPolicy, AbortState
+from policies.abort_decision import AbortAction, AbortDecision
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub, EventType, Severity
 from scorewise_actors.messages.resilience import (
@@ -20,7 +20,7 @@ from scorewise_actors.messages.resilience import (
     RecordOutcomes,
     Standing,
 )
-from scorewise_actors.resilience_memory import AbortMemory, JudgedJob, PolicySight, defined, remembered
+from scorewise_actors.resilience_memory import AbortMemory, JudgedJob, remembered
 from supervisors.signals import Signal, Timeout
 
 _LOOK_EVERY = 1.0
@@ -48,8 +48,7 @@ class AbortJudges(TrackedActor):
     def handle(self, message: Any) -> Any:
         match message:
             case DefinePolicy(name, policy):
-                taken = frozenset(named.names("abort"))
-                chosen, self._memory.policies = defined(self._memory.policies, name, policy, taken)
+                chosen, self._memory.book = self._memory.book.with_new("abort", name, policy)
                 return chosen
             case RecordOutcomes():
                 self._record(message)
@@ -89,8 +88,8 @@ class AbortJudges(TrackedActor):
             job.outcomes.append((now, seen, message.browsers))
             job.operations += seen.counts
             job.failures += seen.counts and seen.failed
-            for policy_id, sight in job.sights.items():
-                job.sights[policy_id] = _stepped(job.policies[policy_id], sight, seen, now, message.browsers)
+            for policy_id, state in job.sights.items():
+                job.sights[policy_id] = _after(job.policies[policy_id], state, seen, now, message.browsers)
 
     def _job(self, job_id: str) -> JudgedJob:
         job: JudgedJob = remembered(self._memory.jobs, job_id, JudgedJob)
@@ -112,13 +111,10 @@ class AbortJudges(TrackedActor):
     def _judged(self, job_id: str, job: JudgedJob, policy_id: str, floor: int, *, unasked: bool = False) -> Judgement:
         if job.halted is not None:
             return Judgement(job.halted, by_job=True)
-        sight = job.sights[policy_id]
-        state, decision = job.policies[policy_id].tick(sight.state, time.monotonic())
-        if sight.crashed is not None and state.verdict is None:
-            state, decision = attrs.evolve(state, verdict=sight.crashed), sight.crashed
+        state, decision = job.policies[policy_id].tick(job.sights[policy_id], time.monotonic())
         if decision.action is AbortAction.ABORT and job.operations < floor:
             return Judgement(decision, below_floor=True)  # not kept: by the time there are enough it may be well again
-        job.sights[policy_id] = attrs.evolve(sight, state=state)
+        job.sights[policy_id] = state
         if decision.action is AbortAction.ABORT and policy_id not in job.told:
             job.told.add(policy_id)
             self.emit(
@@ -137,7 +133,7 @@ class AbortJudges(TrackedActor):
         job = self._memory.jobs.get(job_id)
         if job is None:
             return None
-        verdicts = [*(sight.state.verdict for sight in job.sights.values()), job.halted]
+        verdicts = [*(state.verdict for state in job.sights.values()), job.halted]
         verdict = next((decision for decision in verdicts if decision is not None), None)
         return None if verdict is None else {"rule": verdict.rule, "reason": verdict.reason}
 
@@ -160,27 +156,19 @@ def _figures(job: JudgedJob) -> dict[str, float]:
     return {"operations": job.operations, "failures": job.failures}
 
 
-def _stepped(policy: AbortPolicy, sight: PolicySight, seen: Observed, now: float, browsers: int) -> PolicySight:
-    """What a policy knows after one outcome. A verdict is taken by a judgement only: then the floor is known, and
+def _after(policy: AbortPolicy, state: AbortState, seen: Observed, now: float, browsers: int) -> AbortState:
+    """What a policy knows after one outcome. It is judged only when it is asked about: then the floor is known, and
     whether all has become well again.
     """
-    state, crashed = sight.state, sight.crashed
-    if state.verdict is not None:
-        return sight
     if seen.counts:
-        state, _ = policy.step(state, seen.failed, now, seen.stream)
-        crashed = crashed if state.crashes else None
-    if seen.crash:
-        state, decision = policy.crash(attrs.evolve(state, verdict=None), now, browsers)
-        crashed = decision if decision.rule == "crashes" else crashed
-    return PolicySight(attrs.evolve(state, verdict=None), crashed)
+        state = policy.after_outcome(state, seen.failed, now, seen.stream)
+    return policy.after_crash(state, now, browsers) if seen.crash else state
 
 
-def _replayed(policy: AbortPolicy, job: JudgedJob) -> PolicySight:
-    sight = PolicySight()
+def _replayed(policy: AbortPolicy, job: JudgedJob) -> AbortState:
+    state = AbortState()
     for at, seen, browsers in job.outcomes:
-        sight = _stepped(policy, sight, seen, at, browsers)
-    if job.operations > sight.state.operations:  # the oldest outcomes are not kept, but they did happen
-        counts = attrs.evolve(sight.state, operations=job.operations, failures=job.failures)
-        return attrs.evolve(sight, state=counts)
-    return sight
+        state = _after(policy, state, seen, at, browsers)
+    if job.operations > state.operations:  # the oldest outcomes are not kept, but they did happen
+        return attrs.evolve(state, operations=job.operations, failures=job.failures)
+    return state

@@ -9,6 +9,7 @@ from policies.thresholds import CleanupLevel
 from scorewise_actors.actors.browser import BrowserActor
 from scorewise_actors.messages.jobs import Evict, Recycle, Trim
 from scorewise_actors.resources.processes import BrowserProcess
+from scorewise_actors.roles import job_path
 
 if TYPE_CHECKING:
     from supervisors.ref import Ref
@@ -45,7 +46,10 @@ class BrowserUpkeep:
             self._known[path] = pid
             if before is not None:
                 self._restarted(path, self._reasons.pop(path, "it died"))
-        self._known = {path: pid for path, pid in self._known.items() if self._runtime.ref(_job(path)).is_up()}
+        # while a browser is restarted, only its job is up
+        self._known = {
+            path: pid for path, pid in self._known.items() if self._runtime.ref(job_path(path) or path).is_up()
+        }
         while self._waiting and not self._busy(now):
             path, reason = self._waiting.pop(0)
             self._recycle(path, reason, now)
@@ -122,8 +126,3 @@ class BrowserUpkeep:
             if isinstance(actor, BrowserActor) and ref.is_up():
                 found.append((ref.path, ref, actor))
         return sorted(found, key=lambda one: one[0])
-
-
-def _job(path: str) -> str:
-    """Path of the job's supervisor that a browser is below: while a browser is restarted, only its job is up."""
-    return "/".join(path.split("/")[:2])

@@ -1,10 +1,8 @@
 """FailureLedger: what failed in every job, counted for ever and kept for a while."""
 
 import datetime as dt
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import unquote
 
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub, EventType, Severity, utc_now
@@ -12,6 +10,7 @@ from scorewise_actors.failure_analysis import analysed, summed
 from scorewise_actors.failure_events import FailureEvent
 from scorewise_actors.messages.resilience import Analyse, RecordFailures, RecordNote, RecordSuccess
 from scorewise_actors.resilience_memory import FailureMemory, FailureRecord, SignatureCount, remembered
+from scorewise_actors.roles import job_id, role_of
 from supervisors.events import Event, Restarting
 from supervisors.signals import Signal
 
@@ -21,7 +20,6 @@ MINUTES_KEPT = 1440
 OTHER = "(other)"
 _PATTERN_AT = frozenset((10, 100, 1000, 10_000, 100_000))
 """Counts of one signature that are told as an event."""
-_JOB = re.compile(r"/job:([^/]+)/")
 
 
 class FailureLedger(TrackedActor):
@@ -38,11 +36,9 @@ class FailureLedger(TrackedActor):
         inbox = self.ref
 
         def hear(event: Event) -> None:
-            found = _JOB.search(event.path)
-            if found is not None and isinstance(event, Restarting):
-                inbox.tell(
-                    RecordNote(unquote(found[1]), "restart", event.path.rsplit("/", 1)[-1].rstrip("0123456789-"))
-                )
+            job = job_id(event.path)
+            if job is not None and isinstance(event, Restarting):
+                inbox.tell(RecordNote(job, "restart", role_of(event.path)))
 
         self._unsubscribe = self.runtime.subscribe(hear, (Restarting.kind,))
 

@@ -1,6 +1,6 @@
 """What the judge of a job passes on to the branch behind the managers, so that a job is visible through them."""
 
-from policies.abort import AbortDecision
+from policies.abort_decision import AbortDecision
 from scorewise_actors.failure_events import of_failure
 from scorewise_actors.messages.jobs import Breach, OutcomeSeen
 from scorewise_actors.messages.resilience import (

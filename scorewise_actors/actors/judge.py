@@ -5,7 +5,8 @@ from typing import Any
 
 from loguru import logger
 
-from policies.abort import AbortAction, AbortDecision, AbortState
+from policies.abort import AbortState
+from policies.abort_decision import AbortAction, AbortDecision
 from scorewise_actors.actors.job_news import JobNews
 from scorewise_actors.board import JobBoard
 from scorewise_actors.job import Verdict

@@ -3,13 +3,12 @@
 import gc
 import math
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from policies.thresholds import CleanupLevel, Threshold, ThresholdEvent, ThresholdEventKind, ThresholdPolicy
+from policies.thresholds import CleanupLevel, ThresholdEvent, ThresholdEventKind
 from scorewise_actors.actors.browser_upkeep import BrowserUpkeep
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.config import SystemConfig
@@ -25,9 +24,9 @@ from scorewise_actors.messages.monitor import (
     Watch,
 )
 from scorewise_actors.resources import Sample, Sampler
-from scorewise_actors.resources.processes import BrowserProcess
 from scorewise_actors.roles import is_supervisor, role_of
 from supervisors.ref import Ref
+from supervisors.short_text import short_text
 from supervisors.signals import Signal, Timeout
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 
 SYSTEM = "system"
 """Id of the watch that a system has of its own; its breaches go to the judges of all jobs."""
+_ERROR_SHOWN = 500
+"""Characters of what a watch raised."""
 _TOGETHER = 0.1
 """Part of its interval by which a watch may be early, to share a sample with another one."""
 
@@ -96,8 +97,7 @@ class MonitorActor(TrackedActor):
             self._judge(watch, sample, now)
 
     def _judge(self, watch: Watch, sample: Sample, now: float) -> None:
-        reading, overdue = lifetimes(watch.policy, sample.browsers, sample.time)
-        readings = sample.readings() | {"browser_lifetime": reading}
+        readings, overdue = sample.readings(watch.policy), sample.overdue(watch.policy)
         watch.state, decision = watch.policy.evaluate(watch.state, readings, now)
         for event in decision.events:
             self._tell(watch, event)
@@ -114,7 +114,8 @@ class MonitorActor(TrackedActor):
             try:
                 watch.sink(report)
             except Exception as error:  # noqa: BLE001 - whoever listens must not harm the others
-                logger.opt(exception=error).error("the watch {} failed on a report: {!r}", watch.id, error)
+                text = short_text(error, _ERROR_SHOWN)
+                logger.opt(exception=error).error("the watch {} failed on a report: {}", watch.id, text)
 
     def _clean(self, level: CleanupLevel, watch: Watch, sample: Sample, now: float) -> None:
         self.emit(
@@ -152,7 +153,7 @@ class MonitorActor(TrackedActor):
 
     def _limit(self) -> float:
         """MB that the tree must not pass, by the strictest watch."""
-        limits = (_threshold(watch.policy, "memory_absolute") for watch in self._memory.watches.values())
+        limits = (watch.policy.for_resource("memory_absolute") for watch in self._memory.watches.values())
         return min((threshold.limit for threshold in limits if threshold is not None), default=math.inf)
 
     def _all(self, role: str) -> list[Ref]:
@@ -168,28 +169,3 @@ class MonitorActor(TrackedActor):
             self._timer.cancel()
         when = min((watch.due for watch in self._memory.watches.values()), default=None)
         self._timer = None if when is None else self.signal_at(when, Timeout("sample"))
-
-
-def lifetimes(
-    policy: ThresholdPolicy, browsers: Iterable[BrowserProcess], now: float
-) -> tuple[float | None, tuple[BrowserProcess, ...]]:
-    """The reading ``browser_lifetime``, and the browsers beyond their own limit, the most overdue first.
-
-    Each browser has a limit of its own, within the threshold's jitter, and always the same. The reading is the age of
-    the one nearest to its limit, in terms of the policy's: it passes the limit when that browser passes its own.
-    """
-    threshold = _threshold(policy, "browser_lifetime")
-    if threshold is None or not threshold.limit:
-        return max((browser.age(now) for browser in browsers), default=None), ()
-    parts = {browser: browser.age(now) / _own_limit(threshold, browser) for browser in browsers}
-    overdue = sorted((browser for browser, part in parts.items() if part >= 1), key=lambda one: -parts[one])
-    return max((part * threshold.limit for part in parts.values()), default=None), tuple(overdue)
-
-
-def _own_limit(threshold: Threshold, browser: BrowserProcess) -> float:
-    # its start time tells it from the browser that had the same pid before it
-    return threshold.for_subject(f"{browser.pid} {browser.started}").limit
-
-
-def _threshold(policy: ThresholdPolicy, resource: str) -> Threshold | None:
-    return next((threshold for threshold in policy.thresholds if threshold.resource == resource), None)

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from policies import named
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub
 from scorewise_actors.messages.resilience import DefinePolicy, FreeSlots, TakeSlot, Withdraw
-from scorewise_actors.resilience_memory import RetryAccount, RetryMemory, defined, remembered
+from scorewise_actors.resilience_memory import RetryAccount, RetryMemory, remembered
 from supervisors.actor import NO_REPLY
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ class RetryDesk(TrackedActor):
     def handle(self, message: Any) -> Any:
         match message:
             case DefinePolicy(name, policy):
-                taken = frozenset(named.names("retry"))
-                chosen, self._memory.policies = defined(self._memory.policies, name, policy, taken)
+                chosen, self._memory.book = self._memory.book.with_new("retry", name, policy)
                 return chosen
             case TakeSlot(account):
                 asker = self.hold_reply()

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.job import Request
@@ -39,13 +40,25 @@ def _request(text: str) -> Request:
     if not text.startswith("{"):
         return Request(text)
     try:
-        return Request.from_json(json.loads(text))
+        return Request.from_json(_parsed(text))
     except json.JSONDecodeError as error:
         raise ConfigurationError(f"{text[:80]!r} is no JSON object: {error}") from None
     except RecursionError:
         raise ConfigurationError(f"{text[:80]!r} is nested too deeply") from None
     except TypeError as error:
         raise ConfigurationError(f"{text[:80]!r} is no request ({error}); fields are {_FIELDS}") from None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        digits = sys.get_int_max_str_digits()
+        raise ConfigurationError(
+            f"{text[:80]!r} has a number of more than {digits} digits, more than are read; put it in quotes, as a text"
+        ) from None
 
 
 _FIELDS = "url, label, user_data, unique_key, max_retries"

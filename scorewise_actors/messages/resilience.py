@@ -28,7 +28,8 @@ from typing import Any
 
 import attrs
 
-from policies.abort import AbortDecision, AbortPolicy
+from policies.abort import AbortPolicy
+from policies.abort_decision import AbortDecision
 from policies.failures import Stream
 from scorewise_actors.failure_events import FailureEvent
 

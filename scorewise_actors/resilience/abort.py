@@ -2,18 +2,17 @@
 
 import asyncio
 import contextlib
-import datetime as dt
 import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
-from policies import named
-from policies.abort import AbortAction, AbortPolicy
-from policies.abort_decision import AbortStep, Measure
+from policies.abort import AbortPolicy
+from policies.abort_decision import AbortAction, AbortStep, Measure
 from policies.failures import Category
+from policies.named import UnknownPolicyError
 from policies.validation import is_number
-from scorewise_actors.errors import ExitCode
+from scorewise_actors.errors import ConfigurationError, ExitCode
 from scorewise_actors.events import EventType, ResilienceEvent, Severity, utc_now
 from scorewise_actors.failure_events import FailureEvent, failure_event
 from scorewise_actors.messages.resilience import (
@@ -32,7 +31,7 @@ from scorewise_actors.messages.resilience import (
 from scorewise_actors.redaction import redact_text
 from scorewise_actors.resilience.abort_actions import ActionHandler, ActionRun
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
-from scorewise_actors.resilience.configuration import AbortConfiguration
+from scorewise_actors.resilience.configuration import AbortConfiguration, part_for
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.definitions import abort_policy
 from scorewise_actors.resilience.errors import (
@@ -42,6 +41,7 @@ from scorewise_actors.resilience.errors import (
     ResilienceException,
 )
 from scorewise_actors.resilience.logs import log, stack_of
+from scorewise_actors.resilience.time_window import TimeWindow, seconds_of
 from scorewise_actors.resilience_memory import JOBS_KEPT
 
 Notified = Callable[[dict[str, Any]], Any | Awaitable[Any]]
@@ -66,19 +66,18 @@ class AbortManager(TreeClient):
     def __init__(
         self,
         config: AbortConfiguration | None = None,
-        connection: Connection | None = None,
         *,
+        connection: Connection | None = None,
         notify: Notified | None = None,
     ) -> None:
-        """``notify`` is told of every abort: by the action NOTIFY, and when a job that was asked about once comes to be
-        aborted while nobody asks (looked at every ``evaluation_interval``).
+        """``connection`` is the tree of a running system. ``notify`` is told of every abort: by the action NOTIFY, and
+        when a job that was asked about once comes to be aborted while nobody asks (looked at every
+        ``evaluation_interval``). Raises ``ConfigurationError`` for an argument of another type.
         """
-        if config is not None and not isinstance(config, AbortConfiguration):
-            raise AbortConfigurationError.because(f"AbortManager takes an AbortConfiguration, got {config!r}")
+        self.config = part_for(self, config, AbortConfiguration)
         if notify is not None and not callable(notify):
-            raise AbortConfigurationError.because(f"notify must be a function or None, got {notify!r}")
+            raise ConfigurationError(f"AbortManager's notify must be a function or None, got {notify!r}")
         super().__init__(connection)
-        self.config = config if config is not None else AbortConfiguration()
         self._notify = notify
         self._actions: dict[Measure, ActionHandler] = {}
         self._judged_by: dict[str, str] = {}
@@ -107,16 +106,10 @@ class AbortManager(TreeClient):
 
     def _policy(self, policy_id: str | None) -> tuple[str, AbortPolicy]:
         wanted = self.config.default_policy if policy_id is None else policy_id
-        own = self._connection.memory.aborts.policies
-        if isinstance(wanted, str) and wanted in own:
-            return wanted, own[wanted]
         try:
-            return wanted, named.get("abort", wanted)
-        except (LookupError, TypeError):
-            known = ", ".join(sorted({*named.names("abort"), *own}))
-            raise AbortPolicyNotFoundError.because(
-                f"there is no abort policy {wanted!r}; known are {known}", policy=str(wanted)
-            ) from None
+            return wanted, self._connection.memory.aborts.book.get("abort", wanted)
+        except UnknownPolicyError as unknown:
+            raise AbortPolicyNotFoundError.because(str(unknown), policy=str(wanted)) from None
 
     # ----------------------------------------------------------------------------------------------- outcomes
 
@@ -188,16 +181,16 @@ class AbortManager(TreeClient):
         )
         return answer
 
-    async def get_failure_analysis(
-        self, job_id: str, time_window: float | dt.timedelta | None = None
-    ) -> dict[str, Any]:
+    async def get_failure_analysis(self, job_id: str, time_window: TimeWindow = None) -> dict[str, Any]:
         """What failed in the job; in the last ``time_window`` (seconds or a ``timedelta``) if given. The keys are those
         of ``failure_analysis.analysed``, with ``job_id``, ``verdict`` (None, or why the job is to be aborted) and
-        ``exit_code`` (4 with a verdict, 3 with failures, 0 without). An unknown job has no failures.
+        ``exit_code`` (4 with a verdict, 3 with failures, 0 without). An unknown job has no failures. Raises
+        ``AbortConfigurationError`` for another window, ``AbortExecutionError``.
         """
         _check_job(job_id)
+        since = seconds_of(time_window, AbortConfigurationError)
         analysis, verdict = await asyncio.gather(
-            self._call("failures", Analyse(job_id, seconds_of(time_window))), self._call("aborts", Standing(job_id))
+            self._call("failures", Analyse(job_id, since)), self._call("aborts", Standing(job_id))
         )
         code = ExitCode.ABORTED if verdict else ExitCode.DEAD_LETTERS if analysis["total_failures"] else ExitCode.DONE
         return dict(analysis) | {"verdict": verdict, "exit_code": int(code)}
@@ -312,16 +305,6 @@ def _unasked(manager: "weakref.ref[AbortManager]") -> Callable[[ResilienceEvent]
             live._news_unasked(event)
 
     return hear
-
-
-def seconds_of(window: float | dt.timedelta | None) -> float | None:
-    """Seconds of a time window. Raises ``AbortConfigurationError`` for one that is none."""
-    value = window.total_seconds() if isinstance(window, dt.timedelta) else window
-    if value is not None and not is_number(value, 0, 1e9):
-        raise AbortConfigurationError.because(
-            f"a time window must be a number of seconds of at least 0, a timedelta or None, got {window!r}"
-        )
-    return value
 
 
 def _explained(judgement: Judgement, floor: int) -> dict[str, Any]:

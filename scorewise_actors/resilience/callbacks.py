@@ -11,6 +11,7 @@ from typing import Any
 
 from loguru import logger
 
+from policies.exception_facts import UNREADABLE, message_of
 from supervisors.future import ReplyFuture
 
 
@@ -36,7 +37,7 @@ async def bounded(callback: Callable[..., Any], *arguments: Any, timeout: float,
             raise CallbackFailed(f"{what} was cancelled")
         error = task.exception()
         if error is not None:
-            raise CallbackFailed(f"{what} raised {type(error).__name__}: {error}") from error
+            raise CallbackFailed(f"{what} raised {text_of(error)}") from error
         return task.result()
     answer = _in_thread(callback, arguments, what)
     try:
@@ -45,10 +46,19 @@ async def bounded(callback: Callable[..., Any], *arguments: Any, timeout: float,
     except TimeoutError:
         raise CallbackFailed(f"{what} took longer than {timeout:g} s") from None
     if kind == "raised":
-        raise CallbackFailed(f"{what} raised {type(value).__name__}: {value}") from value
+        raise CallbackFailed(f"{what} raised {text_of(value)}") from value
     if inspect.isawaitable(value):  # a plain function that gave us a coroutine
         return await bounded(_returning(value), timeout=timeout, what=what)
     return value
+
+
+def text_of(error: BaseException) -> str:
+    """Type and text of what a callback raised, also where its text raises."""
+    try:
+        text = message_of(error)
+    except BaseException:  # noqa: BLE001 - foreign code, which must end neither the task that looks nor its loop
+        text = UNREADABLE
+    return f"{type(error).__name__}: {text}"
 
 
 async def _waited(task: "asyncio.Future[Any]", timeout: float) -> Any:  # noqa: ASYNC109
@@ -92,5 +102,6 @@ def _in_thread(callback: Callable[..., Any], arguments: tuple[Any, ...], what: s
 
 
 def _forget(task: "asyncio.Future[Any]") -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.debug("a callback that was given up ended with {!r}", task.exception())
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.debug("a callback that was given up ended with {}", text_of(error))

@@ -41,7 +41,8 @@ from scorewise_actors.messages.snapshots import (
     Refused,
     ValidateSnapshot,
 )
-from scorewise_actors.resilience.configuration import CheckpointConfiguration, require_part
+from scorewise_actors.resilience.callbacks import text_of
+from scorewise_actors.resilience.configuration import CheckpointConfiguration, part_for
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import (
     CheckpointCorruptionError,
@@ -88,20 +89,19 @@ class CheckpointManager(TreeClient):
         self,
         config: CheckpointConfiguration | None = None,
         *,
-        key: bytes | str | None = None,
         connection: Connection | None = None,
+        key: bytes | str | None = None,
     ) -> None:
-        """``key`` as for ``load_keys``: 32 bytes or their base64; None takes ``SCOREWISE_CHECKPOINT_KEY``, or the key
-        file, which is made on first use. ``connection`` is the tree of a running system. Raises ``ConfigurationError``
-        for what is no configuration or no key.
+        """``connection`` is the tree of a running system. ``key`` as for ``load_keys``: 32 bytes or their base64; None
+        takes ``SCOREWISE_CHECKPOINT_KEY``, or the key file, which is made on first use. Raises ``ConfigurationError``
+        for an argument of another type.
         """
-        require_part("CheckpointManager", config, CheckpointConfiguration)
+        self.config = part_for(self, config, CheckpointConfiguration)
         if not isinstance(key, bytes | str | None):
             raise ConfigurationError(
                 f"CheckpointManager's key must be 32 bytes, their base64 or None, got a {type(key).__name__}"
             )
         super().__init__(connection)
-        self.config = config if config is not None else CheckpointConfiguration()
         self._key = key
         self._child: ChildSpec | None = None
         self._last: dict[str, float] = {}
@@ -250,7 +250,7 @@ class CheckpointManager(TreeClient):
         except Exception as error:  # noqa: BLE001 - the state is told by a user's function
             log(
                 "WARNING",
-                f"{what} of job {job_id} was not written: {error!r}",
+                f"{what} of job {job_id} was not written: {text_of(error)}",
                 stack=stack_of(error),
                 job_id=job_id,
             )

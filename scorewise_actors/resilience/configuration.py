@@ -4,7 +4,7 @@ Every field has a default that works at once. Errors are ``ConfigurationError`` 
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -12,6 +12,7 @@ from policies import validation
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.resilience import logs
 
+_Part = TypeVar("_Part")
 _flag = validation.instance_of(bool, error=ConfigurationError)
 
 
@@ -48,12 +49,16 @@ def _a(kind: type) -> validation.Validator:
     return validation.instance_of(kind, error=ConfigurationError)
 
 
-def require_part(manager: str, given: object, kind: type) -> None:
-    """Raise ``ConfigurationError`` unless `given` is the part of a configuration that `manager` takes, or None."""
+def part_for(manager: object, given: _Part | None, kind: type[_Part]) -> _Part:
+    """`given`, the part of a configuration that `manager` takes, or a new one with the defaults for None. Raises
+    ``ConfigurationError`` for anything else.
+    """
     if not isinstance(given, kind | None):
         raise ConfigurationError(
-            f"{manager} takes a {kind.__name__} (of a ResilienceConfiguration its part), got a {type(given).__name__}"
+            f"{type(manager).__name__} takes a {kind.__name__} (of a ResilienceConfiguration its part), got a "
+            f"{type(given).__name__}"
         )
+    return given if given is not None else kind()
 
 
 @attrs.define(kw_only=True)

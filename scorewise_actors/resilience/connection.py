@@ -5,6 +5,7 @@ restarted by its supervisor and the call is sent again; so every message may com
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 import weakref
@@ -17,11 +18,13 @@ import pykka
 
 from scorewise_actors import tree
 from scorewise_actors.correlation import Tracked, correlation_id
+from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
 from scorewise_actors.messages.resilience import Ping
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
 from scorewise_actors.resilience.logs import log_event
 from scorewise_actors.resilience_memory import ResilienceMemory
+from scorewise_actors.roles import RESILIENCE, ROOT
 from supervisors.children import restart_child, start_child
 from supervisors.core.transitions import SupervisorError
 from supervisors.runtime import Runtime
@@ -33,11 +36,9 @@ if TYPE_CHECKING:
 CALL_DEADLINE = 5.0
 """Seconds that an actor has for its answer, its restarts included."""
 START_DEADLINE = 60.0
-_AGAIN = 0.01
-"""Seconds between two looks whether an actor is up again."""
+_LOOK = 0.25
+"""Seconds for which an actor that is down is waited for, until the next look whether it can come at all."""
 _STOP_DEADLINE = 30.0
-SYSTEM = "system"
-"""Path of the root of a system's tree."""
 _ON_ITS_WAY = frozenset(("already_started", "running", "restarting"))
 """What a supervisor says of a child that is up, or will be without our doing: it may wait for its restart delay."""
 
@@ -45,7 +46,7 @@ _ON_ITS_WAY = frozenset(("already_started", "running", "restarting"))
 class Connection:
     """A tree with a branch for managers. Every method may be called from any thread or event loop."""
 
-    path = tree.RESILIENCE
+    path = RESILIENCE
     """Path of the branch's supervisor."""
 
     def __init__(self) -> None:
@@ -140,7 +141,8 @@ class Connection:
             except pykka.ActorDeadError:
                 if spec is not None:
                     await self._start_child(runtime, spec)
-                await asyncio.sleep(_AGAIN)
+            with contextlib.suppress(pykka.ActorDeadError):
+                await ref.request(Tracked(Ping(), None), wait=_LOOK)  # a late one does nothing, unlike the message
 
     async def _start_child(self, runtime: Runtime, spec: "ChildSpec") -> None:
         branch = runtime.ref(self.path)
@@ -252,7 +254,7 @@ class SystemTree(Connection):
         super().__init__()
         self._of_system = runtime
         self._stop_job = stop_job
-        self.path = f"{SYSTEM}/{tree.RESILIENCE}"
+        self.path = f"{ROOT}/{RESILIENCE}"
 
     def running(self) -> Runtime | None:
         return self._of_system()
@@ -292,6 +294,11 @@ class TreeClient:
     """What a call to a stuck actor raises."""
 
     def __init__(self, connection: Connection | None = None) -> None:
+        if not isinstance(connection, Connection | None):
+            raise ConfigurationError(
+                f"{type(self).__name__}'s connection must be the tree of a system (system.resilience) or None, got a "
+                f"{type(connection).__name__}"
+            )
         self._connection = connection if connection is not None else shared_tree()
         self._connection.join()
         self._seat = weakref.finalize(self, self._connection.forget)

@@ -7,15 +7,13 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import attrs
-
-from policies.abort import AbortPolicy, WindowRule
+from policies.abort import AbortPolicy
 from policies.abort_decision import AbortStep, Measure
 from policies.backoff import Backoff
 from policies.classify import FailureClassifier
-from policies.retry import RetryPolicy
 from policies.thresholds import CleanupLevel, Threshold, ThresholdPolicy
 from policies.validation import is_number
+from policies.window import WindowRule
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.resilience.errors import (
     AbortConfigurationError,
@@ -75,7 +73,7 @@ def retry_policy(given: Any) -> tuple[str, NamedRetry]:
         raise fields.error("max_delay", f"at least base_delay ({base:g} s)", top)
     timeout = fields.given.get("total_timeout")
     with fields.refusals():
-        policy = RetryPolicy(
+        policy = NamedRetry(
             max_attempts=fields.whole("max_attempts", 5, 1, 100),
             backoff=Backoff(
                 base_delay=base,
@@ -86,9 +84,9 @@ def retry_policy(given: Any) -> tuple[str, NamedRetry]:
             ),
             retry_after_cap=fields.number("retry_after_cap", 300.0, 0, 86_400),
             total_timeout=None if timeout is None else fields.number("total_timeout", 0, 0.001, 1e9),
+            classifier=_classifier(fields.given.get("failure_classifier")),
         )
-        classifier = _classifier(fields.given.get("failure_classifier"))
-    return fields.name(), NamedRetry(policy, classifier)
+    return fields.name(), policy
 
 
 def _classifier(given: Any) -> FailureClassifier:
@@ -101,11 +99,6 @@ def _classifier(given: Any) -> FailureClassifier:
         retryable_status=frozenset(fields.many("retryable_status_codes")),
         non_retryable_status=frozenset(fields.many("non_retryable_status_codes")),
     )
-
-
-def without_jitter(policy: RetryPolicy) -> RetryPolicy:
-    """The same policy with exactly the nominal waits."""
-    return attrs.evolve(policy, backoff=attrs.evolve(policy.backoff, kind="none", jitter=0.0))
 
 
 def abort_policy(given: Any) -> tuple[str, AbortPolicy]:

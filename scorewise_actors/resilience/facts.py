@@ -1,13 +1,12 @@
 """What an exception tells about a failed operation: its facts, and how long a server asks to be left alone."""
 
+import math
 from typing import Any
 
 from policies.failures import Failure
 from policies.retry_after import parse_retry_after, retry_after_of
-from policies.validation import is_number
+from policies.validation import CLOCK_LIMIT, is_number
 from scorewise_actors.browser.failures import failure_facts
-
-_LONGEST = 1e9
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -20,8 +19,8 @@ def asked_pause(error: BaseException, failure: Failure, now_epoch: float) -> flo
     forms, or from an attribute ``retry_after`` of the error (seconds, or the header's text).
     """
     given = _given(error)
-    if is_number(given, 0, _LONGEST):
-        return float(given)
+    if is_number(given, 0, math.inf):
+        return float(min(given, CLOCK_LIMIT))
     if isinstance(given, str) and (parsed := parse_retry_after(given, now_epoch=now_epoch)) is not None:
         return parsed
     return retry_after_of(failure.headers, now_epoch=now_epoch)

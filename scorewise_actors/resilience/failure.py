@@ -1,6 +1,5 @@
 """``FailureHandler``: what is to be done about a failure, by the user's handlers or else by the classification."""
 
-import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
@@ -10,11 +9,12 @@ from scorewise_actors.events import EventType, Severity
 from scorewise_actors.failure_events import FailureEvent, RecoveryAction, of_any_form, recovery_of
 from scorewise_actors.messages.resilience import Analyse, RecordFailures
 from scorewise_actors.redaction import redact
-from scorewise_actors.resilience.abort import seconds_of
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
 from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import FailureHandlingError, ResilienceException
 from scorewise_actors.resilience.logs import log, stack_of
+from scorewise_actors.resilience.time_window import TimeWindow, seconds_of
+from supervisors.short_text import short_text
 
 Handler = Callable[[dict[str, Any], dict[str, Any]], Any | Awaitable[Any]]
 """``handler(failure_event, context)``: the event as it was handed in (a dict), completed with what was found out.
@@ -24,6 +24,8 @@ HANDLER_TIMEOUT = 30.0
 """Seconds that a handler has."""
 UNNAMED_JOB = "(no job)"
 """Where failures go that were handed in without a job's id."""
+_ANSWER_SHOWN = 500
+"""Characters of an answer that is not understood."""
 ANY = "*"
 """Failure type of a handler for whatever no other one is registered for."""
 
@@ -34,12 +36,18 @@ class FailureHandler(TreeClient):
     component: ClassVar[str] = "failure"
     unavailable: ClassVar[type[ResilienceException]] = FailureHandlingError
 
-    def __init__(self, connection: Connection | None = None, *, handler_timeout: float = HANDLER_TIMEOUT) -> None:
-        """``handler_timeout``: seconds that a handler has. Raises ``ConfigurationError`` for another number, and for a
-        configuration: this manager has none.
+    def __init__(
+        self,
+        config: None = None,
+        *,
+        connection: Connection | None = None,
+        handler_timeout: float = HANDLER_TIMEOUT,
+    ) -> None:
+        """``connection`` is the tree of a running system, ``handler_timeout`` the seconds that a handler has. This
+        manager has no configuration. Raises ``ConfigurationError`` for one, and for an argument of another type.
         """
-        if not isinstance(connection, Connection | None):
-            raise ConfigurationError(f"FailureHandler takes no configuration, got a {type(connection).__name__}")
+        if config is not None:
+            raise ConfigurationError(f"FailureHandler takes no configuration, got a {type(config).__name__}")
         if not is_number(handler_timeout, 0.001, LONGEST_WAIT):
             raise ConfigurationError(
                 f"FailureHandler's handler_timeout must be a number of seconds from 0.001 to {LONGEST_WAIT:.0f}, "
@@ -114,14 +122,15 @@ class FailureHandler(TreeClient):
             "timestamp": event.timestamp.isoformat(),
         }
 
-    async def get_failure_statistics(
-        self, job_id: str | None = None, time_range: float | dt.timedelta | None = None
-    ) -> dict[str, Any]:
+    async def get_failure_statistics(self, job_id: str | None = None, time_range: TimeWindow = None) -> dict[str, Any]:
         """Figures of one job (the keys of ``failure_analysis.analysed``), or of all: the same keys ``total_failures``,
         ``by_category``, ``by_severity``, ``by_error_type``, ``by_host`` summed up, and ``jobs`` with those of each.
-        ``time_range`` in seconds or as ``timedelta``: failures of that last time only.
+        ``time_range`` in seconds or as ``timedelta``: failures of that last time only. Raises ``FailureHandlingError``.
         """
-        figures: dict[str, Any] = await self._call("failures", Analyse(job_id, seconds_of(time_range)))
+        if not isinstance(job_id, str | None):
+            raise FailureHandlingError.because(f"job_id must be a text or None, got {job_id!r}", field="job_id")
+        since = seconds_of(time_range, FailureHandlingError)
+        figures: dict[str, Any] = await self._call("failures", Analyse(job_id, since))
         return figures
 
     def _handler_of(self, event: FailureEvent) -> str | None:
@@ -153,7 +162,8 @@ def _read(answer: Any, name: str) -> dict[str, Any]:
     action = answer.get("action", answer.get("action_taken")) if isinstance(answer, Mapping) else None
     if not isinstance(action, str) or not action.strip():
         raise _Nonsense(
-            f"the handler of {name!r} failures must return a dict with the key 'action', a word or None, got {answer!r}"
+            f"the handler of {name!r} failures must return a dict with the key 'action', a word or None, got "
+            f"{short_text(answer, _ANSWER_SHOWN)}"
         )
     more = {str(key): value for key, value in answer.items() if key not in ("action", "action_taken")}
     return (

@@ -8,8 +8,10 @@ import contextlib
 import datetime as dt
 import json
 import logging
+import math
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from loguru import logger
@@ -17,6 +19,7 @@ from loguru import logger
 from scorewise_actors.correlation import correlation_id
 from scorewise_actors.events import ResilienceEvent, Severity
 from scorewise_actors.redaction import redact, redact_text
+from supervisors.short_text import short_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
 LOGGER_NAME = "scorewise_actors.resilience"
 """The logger of Python's ``logging`` that the records go to."""
 
+_MOST_BITS = 2000
+"""Python refuses to print whole numbers that are much longer."""
+_FIELD_SHOWN = 500
+"""Characters of a field whose own text cannot be read."""
 _log = logging.getLogger(LOGGER_NAME)
 _LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
 _switches = {"debug_enabled": False, "include_stack_traces": False}
@@ -111,7 +118,7 @@ class JsonFormatter(logging.Formatter):
     """For a handler of Python's ``logging``: one JSON object per record and line.
 
     Keys: ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, ``correlation_id``, the record's own fields, and
-    ``stack`` if there is one.
+    ``stack`` if there is one. NaN and infinities, which JSON lacks, are null; what else it lacks is text, also as key.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -145,12 +152,36 @@ def _line(time: float, level: str, name: str, message: str, *, fields: dict[str,
         "level": level,
         "logger": name,
         "message": redact_text(message),
-        **redact(fields),
+        **_jsonable(redact(fields)),
     }
     record.setdefault("correlation_id", correlation_id())
     if stack:
         record["stack"] = redact_text(stack)
-    return _writable(json.dumps(record, ensure_ascii=False, default=str))
+    return _writable(json.dumps(record, ensure_ascii=False))
+
+
+def _jsonable(value: Any) -> Any:
+    """What JSON has for `value`."""
+    match value:
+        case None | bool() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case int():
+            return value if value.bit_length() <= _MOST_BITS else hex(value)
+        case Mapping():
+            return {key if isinstance(key, str) else _text(key): _jsonable(item) for key, item in value.items()}
+        case list():
+            return [_jsonable(item) for item in value]
+        case _:
+            return _text(value)
+
+
+def _text(value: Any) -> str:
+    try:
+        return redact_text(str(value))
+    except Exception:  # noqa: BLE001 - foreign code: a record is written all the same
+        return short_text(value, _FIELD_SHOWN)
 
 
 def _writable(text: str) -> str:

@@ -7,12 +7,12 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import attrs
 
 from policies import named
+from policies.named import UnknownPolicyError
 from policies.thresholds import CleanupLevel, Threshold, ThresholdEventKind, ThresholdPolicy
 from scorewise_actors.actors.monitor import MonitorActor
 from scorewise_actors.events import EventType, Severity
@@ -25,8 +25,8 @@ from scorewise_actors.messages.monitor import (
     TakeSample,
 )
 from scorewise_actors.resilience.callbacks import CallbackFailed, bounded
-from scorewise_actors.resilience.configuration import ResourceConfiguration, require_part
-from scorewise_actors.resilience.connection import SYSTEM, Connection, SystemTree, TreeClient
+from scorewise_actors.resilience.configuration import ResourceConfiguration, part_for
+from scorewise_actors.resilience.connection import Connection, SystemTree, TreeClient
 from scorewise_actors.resilience.definitions import threshold_policy
 from scorewise_actors.resilience.errors import (
     ResilienceException,
@@ -36,8 +36,8 @@ from scorewise_actors.resilience.errors import (
     ResourceThresholdNotFoundError,
 )
 from scorewise_actors.resilience.logs import log, stack_of
-from scorewise_actors.resilience_memory import defined
 from scorewise_actors.resources import Sample
+from scorewise_actors.roles import ROOT
 from supervisors.spec import ChildSpec
 
 CALLBACK_TIMEOUT = 30.0
@@ -81,18 +81,17 @@ class ResourceMonitor(TreeClient):
 
     def __init__(self, config: ResourceConfiguration | None = None, *, connection: Connection | None = None) -> None:
         """``connection`` is the tree of a running system, whose own monitor is used then. Raises
-        ``ConfigurationError`` for what is no configuration.
+        ``ConfigurationError`` for an argument of another type.
         """
-        require_part("ResourceMonitor", config, ResourceConfiguration)
+        self.config = part_for(self, config, ResourceConfiguration)
         super().__init__(connection)
-        self.config = config if config is not None else ResourceConfiguration()
-        self._policies: Mapping[str, ThresholdPolicy] = MappingProxyType({})
+        self._book = named.PRESETS
         self._sessions: dict[str, _Session] = {}
         self._restart: Restart | None = None
         self._restarting: asyncio.Task[None] | None = None
         events, memory = self.events, MonitorMemory()
         bound = isinstance(self._connection, SystemTree)
-        self._role = f"{SYSTEM}/monitor" if bound else "resources"
+        self._role = f"{ROOT}/monitor" if bound else "resources"
         self._spec = None if bound else ChildSpec("resources", lambda: MonitorActor(events, memory, Path()))
 
     # -------------------------------------------------------------------------------------------------- sessions
@@ -163,7 +162,7 @@ class ResourceMonitor(TreeClient):
         Raises ``ResourceThresholdNotFoundError``, ``ResourceMonitoringError``.
         """
         policy = self._policy(threshold_id if threshold_id is not None else self.config.default_threshold)
-        readings = (await self._sample()).readings()
+        readings = (await self._sample()).readings(policy)
         return {threshold.resource: _is_passed(threshold, readings) for threshold in policy.thresholds}
 
     async def require_resources(self, threshold_id: str | None = None) -> None:
@@ -181,7 +180,7 @@ class ResourceMonitor(TreeClient):
         """
         self._require_open()
         name, policy = threshold_policy(threshold)
-        chosen, self._policies = defined(self._policies, name, policy, frozenset(named.names("thresholds")))
+        chosen, self._book = self._book.with_new("thresholds", name, policy)
         return chosen
 
     # -------------------------------------------------------------------------------------------------- browsers
@@ -223,16 +222,14 @@ class ResourceMonitor(TreeClient):
     # --------------------------------------------------------------------------------------------------- inside
 
     def _policy(self, threshold_id: str) -> ThresholdPolicy:
-        known = self._policies.get(threshold_id) if isinstance(threshold_id, str) else None
-        if known is not None:
-            return known
         try:
-            return _limited(named.get("thresholds", threshold_id), self.config)
-        except (LookupError, TypeError):
-            names = ", ".join(sorted({*self._policies, *named.names("thresholds")}))
+            policy = self._book.get("thresholds", threshold_id)
+        except UnknownPolicyError:
+            names = ", ".join(self._book.names("thresholds"))
             raise ResourceThresholdNotFoundError.because(
                 f"there is no resource threshold {threshold_id!r}; known are {names}", id=str(threshold_id)
             ) from None
+        return _limited(policy, self.config) if threshold_id in named.names("thresholds") else policy
 
     def _hardest(self) -> CleanupLevel | None:
         if not self.config.auto_cleanup_enabled:

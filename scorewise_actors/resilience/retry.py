@@ -12,16 +12,17 @@ from typing import Any, ClassVar, NoReturn
 
 import attrs
 
-from policies import named
 from policies.failures import Failure, Persistence, Remedy
-from policies.retry import RetryAction, RetryDecision, RetryPolicy, RetryState
+from policies.named import UnknownPolicyError
+from policies.retry import RetryAction, RetryDecision, RetryState
 from policies.rules import Verdict
+from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.events import EventType, Severity
 from scorewise_actors.messages.resilience import DefinePolicy, FreeSlots, Slot, TakeSlot, Withdraw
 from scorewise_actors.redaction import redact_text
-from scorewise_actors.resilience.configuration import RetryConfiguration
+from scorewise_actors.resilience.configuration import RetryConfiguration, part_for
 from scorewise_actors.resilience.connection import Connection, TreeClient
-from scorewise_actors.resilience.definitions import retry_policy, without_jitter
+from scorewise_actors.resilience.definitions import retry_policy
 from scorewise_actors.resilience.errors import (
     MaxRetriesExceededError,
     PermanentFailureError,
@@ -70,15 +71,17 @@ class RetryManager(TreeClient):
     def __init__(
         self,
         config: RetryConfiguration | None = None,
-        connection: Connection | None = None,
         *,
+        connection: Connection | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """``rng`` is the source of jitter. Raises ``RetryConfigurationError`` for what is no configuration."""
-        if config is not None and not isinstance(config, RetryConfiguration):
-            raise RetryConfigurationError.because(f"RetryManager takes a RetryConfiguration, got {config!r}")
+        """``connection`` is the tree of a running system, ``rng`` the source of jitter. Raises ``ConfigurationError``
+        for an argument of another type.
+        """
+        self.config = part_for(self, config, RetryConfiguration)
+        if not isinstance(rng, random.Random | None):
+            raise ConfigurationError(f"RetryManager's rng must be a random.Random or None, got a {type(rng).__name__}")
         super().__init__(connection)
-        self.config = config if config is not None else RetryConfiguration()
         self._rng = rng if rng is not None else random.Random()  # noqa: S311 - jitter
         self._account = uuid.uuid4().hex
         self._first_tries = 0
@@ -103,19 +106,11 @@ class RetryManager(TreeClient):
         return known
 
     def _found(self, wanted: Any) -> NamedRetry:
-        own = self._connection.memory.retry.policies
-        found = own.get(wanted) if isinstance(wanted, str) else None
-        if found is None:
-            try:
-                found = NamedRetry(named.get("retry", wanted))
-            except (LookupError, TypeError):
-                known = ", ".join(sorted({*named.names("retry"), *own}))
-                raise RetryPolicyNotFoundError.because(
-                    f"there is no retry policy {wanted!r}; known are {known}", policy=str(wanted)
-                ) from None
-        if not self.config.jitter_enabled:
-            return attrs.evolve(found, policy=without_jitter(found.policy))
-        return found
+        try:
+            found = NamedRetry.of(self._connection.memory.retry.book.get("retry", wanted))
+        except UnknownPolicyError as unknown:
+            raise RetryPolicyNotFoundError.because(str(unknown), policy=str(wanted)) from None
+        return found if self.config.jitter_enabled else attrs.evolve(found, jitter_enabled=False)
 
     # ---------------------------------------------------------------------------------------------- judgements
 
@@ -133,7 +128,7 @@ class RetryManager(TreeClient):
             raise RetryConfigurationError.because(
                 f"attempt counts failed tries from 1, got {attempt!r}", field="attempt"
             )
-        return self._policy(retry_policy_id).policy.backoff.delay(attempt, self._rng)
+        return self._policy(retry_policy_id).waits().delay(attempt, self._rng)
 
     def _verdict(self, error: BaseException, policy: NamedRetry) -> Verdict:
         verdict = policy.classifier.classify(failure_of(error))
@@ -179,8 +174,7 @@ class _Retrying:
 
     def __init__(self, manager: RetryManager, policy: NamedRetry, operation: Callable[[], Any]) -> None:
         self._manager = manager
-        self._named = policy
-        self._policy: RetryPolicy = policy.policy
+        self._policy = policy
         self._operation = operation
         self._state = RetryState().tried(time.monotonic())
         self._id = uuid.uuid4().hex
@@ -208,7 +202,7 @@ class _Retrying:
         if isinstance(error, MaxRetriesExceededError | PermanentFailureError):
             raise error
         failure = failure_of(error)
-        verdict = self._manager._verdict(error, self._named)
+        verdict = self._manager._verdict(error, self._policy)
         if verdict.remedy is Remedy.PROPAGATE:
             raise error
         decision = self._policy.decide(

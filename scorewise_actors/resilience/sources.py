@@ -6,6 +6,7 @@ upper case, ``SCOREWISE_RESILIENCE_RETRY_MAX_CONCURRENT_RETRIES=5``. Errors name
 """
 
 import os
+import sys
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -57,6 +58,9 @@ def _of_file(file: Path) -> _Values:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} is not TOML: {error}") from error
+    except ValueError:  # the one thing that is TOML and that Python does not read
+        digits = sys.get_int_max_str_digits()
+        raise ConfigurationError(f"{file} has a number of more than {digits} digits, more than are read") from None
     table = _ours(document)
     if not isinstance(table, dict):
         raise ConfigurationError(f"{file}: resilience must be a table of tables, got {table!r}")

@@ -14,7 +14,9 @@ from pathlib import Path
 import attrs
 import psutil
 
+from policies.thresholds import ThresholdPolicy
 from scorewise_actors.resources.cgroups import MemoryGroup, cpu_quota, memory_group
+from scorewise_actors.resources.lifetimes import BROWSER_LIFETIME, lifetimes
 from scorewise_actors.resources.machine import CpuMeter, connections, disk, memory_pressure
 from scorewise_actors.resources.processes import BrowserProcess, ProcessTree
 
@@ -71,12 +73,12 @@ class Sample:
         tree = 100 * self.memory / self.memory_limit if self.memory_limit else 0.0
         return max(tree, self.host_percent, self.group_percent or 0.0)
 
-    def oldest_browser(self) -> float | None:
-        """Age in seconds; None without a browser."""
-        return max((browser.age(self.time) for browser in self.browsers), default=None)
+    def overdue(self, policy: ThresholdPolicy) -> tuple[BrowserProcess, ...]:
+        """The browsers beyond their lifetime, the most overdue first."""
+        return lifetimes(policy, self.browsers, self.time)[1]
 
-    def readings(self) -> dict[str, float | None]:
-        """The sample as threshold policies name it; None for what is not known."""
+    def readings(self, policy: ThresholdPolicy) -> dict[str, float | None]:
+        """The sample in the terms of ``policy``; None for what is not known."""
         return {
             "memory_percent": self.memory_percent,
             "memory_absolute": self.memory,
@@ -84,7 +86,7 @@ class Sample:
             "cpu_percent": self.cpu,
             "disk_space": self.disk_free,
             "network_connections": self.connections,
-            "browser_lifetime": self.oldest_browser(),
+            BROWSER_LIFETIME: lifetimes(policy, self.browsers, self.time)[0],
         }
 
 

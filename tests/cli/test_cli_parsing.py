@@ -60,6 +60,7 @@ def test_urls_come_from_stdin_too(monkeypatch):
         (b'{"url": "https://example.org", "user_data": "abc"}', "Request.user_data must be a dict, got 'abc'"),
         (b'{"url": "https://example.org", "user_data": [1]}', "Request.user_data must be a dict, got [1]"),
         (b'{"url": ' * 100_000, "is nested too deeply"),
+        (b'{"user_data": {"n": ' + b"7" * 5000 + b"}}", "has a number of more than 4300 digits"),
         (b'{"url": "https://example.org", "max_retries": -1}', "-1"),
         (b"https://example.org/\xff", "utf-8"),
     ],

@@ -118,8 +118,8 @@ def lifetimes_are_spread_by_name_alone(p):
         assert one.for_subject("again") == one
 
     check()
-    policy = p.ThresholdPolicy((p.Threshold("browser_lifetime", 3600.0, jitter=0.1),))
-    limits = [policy.for_subject(f"browser-{n}").thresholds[0].limit for n in range(200)]
+    lifetime = p.Threshold("browser_lifetime", 3600.0, jitter=0.1)
+    limits = [lifetime.for_subject(f"browser-{n}").limit for n in range(200)]
     assert len(set(limits)) == 200
     assert min(limits) < 3300
     assert max(limits) > 3900

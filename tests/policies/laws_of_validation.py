@@ -17,7 +17,7 @@ def fields_refuse_what_is_no_number_in_range(p):
         p.EvidenceScore: ("score",),
         p.ClassRetry: ("max_attempts",),
         p.Backoff: ("base_delay", "multiplier", "max_delay", "jitter"),
-        p.RetryPolicy: ("max_attempts", "retry_after_cap", "total_timeout", "identities", "max_concurrent_retries"),
+        p.RetryPolicy: ("max_attempts", "retry_after_cap", "total_timeout", "identities"),
         p.RetryBudget: ("capacity", "ratio", "tokens"),
         p.AbortPolicy: (
             "failure_rate",

@@ -210,6 +210,16 @@ def test_crashes_after_the_verdict_change_nothing():
     assert policy.step(state, failed=False, now=3.0) == (state, decision)
 
 
+def test_what_was_counted_may_be_judged_later():
+    """Crashes abort when the job is judged, unless a page came before that; so do they in a state from a checkpoint."""
+    policy, state = AbortPolicy(), AbortState()
+    for at in (1.0, 2.0, 3.0):
+        state = policy.after_crash(state, at, 1)
+    assert state.verdict is None
+    assert policy.tick(AbortState.from_json(state.to_json()), 4.0)[1].rule == "crashes"
+    assert policy.tick(policy.after_outcome(state, failed=False, now=4.0), 5.0)[1].action is AbortAction.CONTINUE
+
+
 def test_a_policy_can_be_made_for_a_job():
     """The evidence needed grows with the job and its base failure rate, and the known values come out."""
     assert AbortPolicy.for_job(10_000, 0.3).evidence == 15
@@ -235,7 +245,7 @@ def test_steps_may_be_given_by_name():
     ("make", "said"),
     [
         (lambda: AbortPolicy(on_abort="shutdown"), "must be a list of log_event, notify, .*, got 'shutdown'"),
-        (lambda: AbortPolicy(on_suspect=5), "must be a list of .*, got 5"),
+        (lambda: AbortPolicy(on_abort=5), "must be a list of .*, got 5"),
         (lambda: AbortPolicy(on_abort=["explode"]), "must be one of log_event, notify, .*, got 'explode'"),
         (lambda: AbortPolicy(on_abort=[5]), "must be one of .*, got 5"),
         (lambda: AbortStep(Measure.NOTIFY, timeout=0), r"AbortStep\.timeout must be a finite number"),

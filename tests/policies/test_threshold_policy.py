@@ -106,16 +106,6 @@ def test_missing_readings_neither_breach_nor_recover():
         assert not decision.events
 
 
-def test_lifetimes_can_be_spread():
-    """Marks move together, by no more than the given fraction, and differently for each browser."""
-    lifetime = Threshold("browser_lifetime", 3600.0, hard=7200.0)
-    spread = [lifetime.spread(0.1, random.Random(seed)) for seed in range(20)]
-    assert all(3240 <= one.limit <= 3960 and one.clear == one.limit for one in spread)
-    assert all(one.hard == pytest.approx(2 * one.limit) for one in spread)
-    assert len({one.limit for one in spread}) == 20
-    assert Threshold("browser_lifetime", 3600.0).spread(0.1, random.Random(0)).hard is None
-
-
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -148,11 +138,12 @@ def test_the_presets_watch_what_a_browser_job_runs_out_of():
 def test_a_memory_size_becomes_limits():
     """Of 1,000 MB, 800 are a breach, below 750 is clear and 950 is hard; a threshold that is there is replaced."""
     policy = named.get("thresholds", "production").with_memory_of(1000)
-    (memory,) = [one for one in policy.thresholds if one.resource == "memory_absolute"]
+    memory = policy.for_resource("memory_absolute")
     assert (memory.limit, memory.clear, memory.hard, memory.for_seconds) == (800, 750, 950, 30)
     again = policy.with_memory_of(2000)
     assert [one.limit for one in again.thresholds if one.resource == "memory_absolute"] == [1600]
     assert len(again.thresholds) == len(policy.thresholds) == 7
+    assert policy.for_resource("memory") is None
     with pytest.raises(ValueError, match="megabytes must be a finite number from 1"):
         policy.with_memory_of(0)
 
@@ -162,7 +153,7 @@ def test_browsers_of_a_preset_are_not_replaced_together():
     production = named.get("thresholds", "production")
     limits = {}
     for browser in ("browser-1", "browser-2", "browser-3"):
-        marks = {one.resource: one.limit for one in production.for_subject(browser).thresholds}
+        marks = {one.resource: one.for_subject(browser).limit for one in production.thresholds}
         limits[browser] = marks.pop("browser_lifetime")
         assert marks == {one.resource: one.limit for one in production.thresholds if one.jitter == 0}
     assert len(set(limits.values())) == 3

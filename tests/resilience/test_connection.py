@@ -5,13 +5,17 @@ import threading
 
 import pytest
 
-from scorewise_actors.correlation import correlation, correlation_id
+from scorewise_actors.correlation import Tracked, correlation, correlation_id
 from scorewise_actors.events import EventType
 from scorewise_actors.messages.resilience import Analyse, RecordSuccess
+from scorewise_actors.resilience import connection
 from scorewise_actors.resilience.connection import PrivateTree, TreeClient, shared_tree
 from scorewise_actors.resilience.errors import AbortExecutionError, TreeUnavailableError
+from supervisors.children import restart_child, terminate_child
 from supervisors.exits import ExitKind, ExitReason
+from supervisors.ref import Ref
 from supervisors.spec import Ladder
+from supervisors.testing import DEADLINE, await_true
 
 
 class Client(TreeClient):
@@ -125,6 +129,28 @@ async def test_a_call_survives_the_death_of_its_actor():
         free.set()
         assert await asking == 1
         assert ledger(tree) is not actor
+
+
+async def test_a_call_to_an_actor_that_is_down_waits_until_it_comes(monkeypatch):
+    """The message is sent once more, when somebody is there to answer it, and not again and again until then."""
+    monkeypatch.setattr(connection, "_LOOK", DEADLINE)
+    tree = PrivateTree()
+    async with Client(tree) as client:
+        await client.succeed()
+        runtime = tree.running()
+        await terminate_child(runtime.ref("resilience"), "failures")
+        sent, usual = [], Ref.request
+
+        def request(ref, message, **options):
+            sent.append(message)
+            return usual(ref, message, **options)
+
+        monkeypatch.setattr(Ref, "request", request)
+        asking = asyncio.create_task(client.successes())
+        await asyncio.to_thread(await_true, lambda: runtime.errands, "the call waits for somebody to come")
+        await restart_child(runtime.ref("resilience"), "failures")
+        assert await asking == 1
+        assert sum(isinstance(message, Tracked) and message.message == Analyse("job") for message in sent) == 2
 
 
 async def test_what_is_recorded_twice_counts_once():

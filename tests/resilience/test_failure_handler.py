@@ -19,7 +19,7 @@ from scorewise_actors.resilience.connection import PrivateTree
 
 @pytest.fixture
 async def handler():
-    async with FailureHandler(PrivateTree(), handler_timeout=0.2) as handler:
+    async with FailureHandler(connection=PrivateTree(), handler_timeout=0.2) as handler:
         yield handler
 
 
@@ -79,6 +79,27 @@ async def hang(event, context):
         await asyncio.sleep(60)  # the end of the loop cancels it once more
 
 
+class NoException(BaseException):
+    """As SystemExit, but a failing test that meets it can be told."""
+
+
+class Unreadable(Exception):
+    """Its text raises, whoever asks for it."""
+
+    def __str__(self):
+        raise NoException if self.args else ZeroDivisionError
+
+    __repr__ = __str__
+
+
+def unreadable(event, context):
+    raise Unreadable
+
+
+async def unreadable_later(event, context):
+    raise Unreadable("no exception")
+
+
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
@@ -87,8 +108,11 @@ async def hang(event, context):
         (lambda event, context: {"delay": 3}, "must return a dict with the key 'action'"),
         (lambda event, context: 7, "must return a dict with the key 'action'"),
         (lambda event: "retry", "raised TypeError"),
+        (unreadable, "raised Unreadable: its text cannot be read"),
+        (unreadable_later, "raised Unreadable: its text cannot be read"),
+        (lambda event, context: Unreadable(), "must return a dict with the key 'action'"),
     ],
-    ids=["raises", "hangs", "no action", "nonsense", "wrong signature"],
+    ids=["raises", "hangs", "no action", "nonsense", "wrong signature", "no text", "no text, async", "unreadable"],
 )
 async def test_a_bad_handler_harms_nothing(handler, bad, words):
     """The classification decides, and the answer says what was wrong with the handler."""
@@ -127,7 +151,7 @@ async def test_bad_registrations_and_reports_are_refused(handler):
 async def test_a_failure_that_cannot_be_recorded_is_an_error():
     """A stuck ledger fails the call by its deadline, with the handler's own error."""
     tree = PrivateTree()
-    async with FailureHandler(tree) as handler:
+    async with FailureHandler(connection=tree) as handler:
         await handler.handle_failure(ValueError("x"))
         actor, free = tree.running().ref("resilience/failures").actor, threading.Event()
         actor.on_receive = lambda message: free.wait(60)
@@ -162,6 +186,10 @@ async def test_statistics_are_by_job_and_over_all(handler):
         "(no job)": 1,
     }
     assert everything["by_category"]["system"] == 1
+    with pytest.raises(FailureHandlingError, match=r"a time window must be a number of seconds .*, got 'hour'"):
+        await handler.get_failure_statistics("a", "hour")
+    with pytest.raises(FailureHandlingError, match=r"job_id must be a text or None, got \['a'\]"):
+        await handler.get_failure_statistics(["a"])
 
 
 async def test_a_report_from_the_end_of_time_spoils_no_figures(handler):

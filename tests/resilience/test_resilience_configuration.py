@@ -96,7 +96,7 @@ def test_unknown_fields_are_refused():
 )
 def test_a_manager_refuses_what_is_not_its_configuration(manager, given):
     """When it is made and not in its first call; the whole configuration in place of its part is a likely slip."""
-    with pytest.raises(ValueError, match=f"{manager.__name__} takes .*, got "):
+    with pytest.raises(ConfigurationError, match=f"{manager.__name__} takes .*, got "):
         manager(given)
 
 
@@ -106,13 +106,15 @@ def test_a_manager_refuses_what_is_not_its_configuration(manager, given):
         (lambda: CheckpointManager(key=5), "key must be 32 bytes, their base64 or None, got a int"),
         (lambda: AbortManager(notify="ops@example.org"), "notify must be a function or None, got 'ops@example.org'"),
         (lambda: FailureHandler(handler_timeout="3"), "handler_timeout must be a number of seconds from .* got '3'"),
+        (lambda: RetryManager(rng=7), "rng must be a random.Random or None, got a int"),
+        (lambda: ResourceMonitor(connection="system"), "connection must be the tree of a system .*, got a str"),
         (lambda: CheckpointConfiguration(storage_path="a\0b"), "storage_path must be a folder's path"),
     ],
-    ids=["key", "notify", "timeout", "path"],
+    ids=["key", "notify", "timeout", "rng", "connection", "path"],
 )
 def test_what_a_manager_is_given_is_checked_when_it_is_made(make, words):
     """Not days later, when it is needed."""
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ConfigurationError, match=words):
         make()
 
 
@@ -176,6 +178,7 @@ def test_a_table_without_settings_is_ours_as_well(tmp_path, table):
         ("[retry]\nmax_concurrent_retries = 0", r"\[retry\] max_concurrent_retries: .* from 1 to 1000, got 0"),
         ("retry = 3", "retry must be a table of settings, got 3"),
         ("[retry\n", "is not TOML"),
+        (f"[retry]\nmax_concurrent_retries = {'7' * 5000}", "has a number of more than 4300 digits"),
         ("[retry]\ndefault_policy = 'ä'", "is not TOML: 'utf-8' codec"),
         ("resilience = 3", "resilience must be a table of tables, got 3"),
         ("tool = 3", "tool must be a table of settings|unknown table .tool."),

@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import math
+import re
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from loguru import logger
 
 from scorewise_actors.correlation import correlation
 from scorewise_actors.events import EventHub, EventType, ResilienceEvent, Severity
+from scorewise_actors.redaction import MASK
 from scorewise_actors.resilience import (
     FailureHandler,
     LoggingConfiguration,
@@ -29,6 +32,17 @@ def _as_it_was():
     yield
     logs.switch("debug_enabled", on=False)
     logs.switch("include_stack_traces", on=False)
+
+
+@pytest.fixture
+def loud():
+    """What this library writes to loguru, which is switched on."""
+    records = []
+    logger.enable("scorewise_actors")
+    sink = logger.add(lambda message: records.append(message.record["message"]), catch=False)
+    yield records
+    logger.remove(sink)
+    logger.disable("scorewise_actors")
 
 
 async def retry_once(tree):
@@ -165,6 +179,22 @@ def test_half_a_character_in_a_json_line():
     assert json.loads(line.encode())["message"] == "half: \ud83d"
 
 
+def test_a_json_line_is_json_whatever_the_fields_are():
+    """NaN is null, keys are text, and what has no form in JSON is text without secrets."""
+    odd = {("a", 1): math.nan, None: -math.inf, 7: 10**5000, "list": [Unreadable(), {1: {"token": "Zqsecret1"}}]}
+    record = logging.makeLogRecord({"msg": "x", "fields": {"data": odd, "error": OSError("password=Zqsecret2")}})
+    line = logs.JsonFormatter().format(record)
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    read = json.loads(line, parse_constant=refuse)
+    assert "Zqsecret" not in line
+    assert (read["data"]["('a', 1)"], read["data"]["None"], read["error"]) == (None, None, f"password={MASK}")
+    assert int(read["data"]["7"], 16) == 10**5000
+    assert read["data"]["list"][0].startswith("<Unreadable")
+
+
 def test_json_lines_of_both_logs():
     """One object per line, with the same keys, correlation id included; braces in a text are only a text."""
     streams = io.StringIO(), io.StringIO()
@@ -198,12 +228,22 @@ def test_events_are_logged_by_their_severity(caplog, severity, level):
     assert [record.levelname for record in caplog.records] == [level]
 
 
-def test_a_listener_that_raises_harms_nobody():
-    """The next one hears the event all the same; whoever unsubscribed does not."""
+class Unreadable(Exception):
+    """Its text raises, whoever asks for it."""
+
+    def __str__(self):
+        raise ZeroDivisionError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, Unreadable])
+def test_a_listener_that_raises_harms_nobody(error, loud):
+    """The next one hears the event all the same; whoever unsubscribed does not. Also with the log switched on."""
     hub, heard = EventHub(), []
 
     def explode(_event):
-        raise ZeroDivisionError
+        raise error
 
     hub.subscribe(explode)
     forget = hub.subscribe(heard.append, ["retry_attempted"])
@@ -213,8 +253,16 @@ def test_a_listener_that_raises_harms_nobody():
     forget()
     hub.emit(event)
     assert heard == [event]
-    with pytest.raises(ValueError, match="nonsense"):
-        hub.subscribe(heard.append, ["nonsense"])
+    assert f"a listener failed on retry_attempted: {'<' if error is Unreadable else ''}{error.__name__}" in loud[0]
+
+
+@pytest.mark.parametrize("types", ["retry_attempted", 7, [7], ["nonsense"]])
+def test_a_subscription_that_would_hear_nothing_is_refused(types):
+    """A single type in place of a list of them, what is no type; and a listener that cannot be called."""
+    with pytest.raises(ValueError, match=re.escape(str(types[0] if isinstance(types, list) else types))):
+        EventHub().subscribe(print, types)
+    with pytest.raises(ValueError, match="a subscriber must be callable, got 5"):
+        EventHub().subscribe(5)
 
 
 async def test_the_correlation_id_of_a_task_is_in_its_events_and_in_no_others():

@@ -61,7 +61,7 @@ MUTANTS = {
     "a new policy knows nothing of before": (
         "actors.abort_judges",
         "_replayed(question.policy, job)",
-        "PolicySight()",
+        "AbortState()",
         "test_abort_manager:test_a_policy_may_be_asked_about_after_the_fact",
     ),
     "the floor is not looked at": (
@@ -73,12 +73,12 @@ MUTANTS = {
     "a verdict that came too early is kept": (
         "actors.abort_judges",
         "            return Judgement(decision, below_floor=True)",
-        "            job.sights[policy_id] = attrs.evolve(sight, state=state); return Judgement(decision, False, True)",
+        "            job.sights[policy_id] = state; return Judgement(decision, False, True)",
         "test_abort_manager:test_what_was_too_early_is_forgotten_when_all_is_well_again",
     ),
     "a verdict is taken back": (
         "actors.abort_judges",
-        "        job.sights[policy_id] = attrs.evolve(sight, state=state)",
+        "        job.sights[policy_id] = state",
         "        pass",
         "test_abort_manager:test_a_verdict_stands",
     ),
@@ -258,7 +258,7 @@ async def failure_of(test):
     try:
         async with asyncio.timeout(DEADLINE):
             if kind is None:
-                handler = FailureHandler(tree, handler_timeout=0.2)
+                handler = FailureHandler(connection=tree, handler_timeout=0.2)
                 await function(**given(function, {"handler": handler}))
                 await handler.close()
                 return None

@@ -179,7 +179,7 @@ async def test_retries_do_not_multiply(manager, quick):
 
 async def test_switched_off_it_calls_once_and_raises_what_came(tree):
     """``enabled=False``: no retry, no wrapping, no actor, and no need for a known policy."""
-    async with RetryManager(RetryConfiguration(enabled=False), tree) as manager:
+    async with RetryManager(RetryConfiguration(enabled=False), connection=tree) as manager:
         error = TimeoutError("timeout")
         with pytest.raises(TimeoutError) as raised:
             await manager.execute_with_retry(Operation(error), "whatever")
@@ -190,7 +190,7 @@ async def test_switched_off_it_calls_once_and_raises_what_came(tree):
 
 async def test_without_classification_everything_is_transient(tree):
     """``failure_classification_enabled=False``: also what the policy calls permanent is tried again."""
-    async with RetryManager(RetryConfiguration(failure_classification_enabled=False), tree) as manager:
+    async with RetryManager(RetryConfiguration(failure_classification_enabled=False), connection=tree) as manager:
         quick = await manager.create_retry_policy(QUICK)
         assert await manager.execute_with_retry(Operation(RuntimeError("403"), ValueError("x")), quick) == "ok"
         with pytest.raises(pykka.ActorDeadError):
@@ -246,9 +246,26 @@ async def test_a_pause_beyond_the_cap_is_handed_to_the_caller(manager):
     assert raised.value.context["retry_after"] == 3600
 
 
+@pytest.mark.parametrize(
+    ("error", "pause"),
+    [
+        (HttpStatusError(429, "http://h/", {"Retry-After": "36000000000"}), 36_000_000_000),
+        (HttpStatusError(429, "http://h/", {"Retry-After": "9" * 400}), 1e15),
+        (ClientError(status=429, retry_after=10**400), 1e15),
+        (ClientError(status=429, retry_after=float("inf")), 1e15),
+    ],
+    ids=["a thousand years", "400 digits", "a huge number", "for ever"],
+)
+async def test_a_pause_of_absurd_length_is_a_long_one(manager, quick, error, pause):
+    """And not an unreadable one, after which the server would be asked again at once."""
+    with pytest.raises(MaxRetriesExceededError) as raised:
+        await manager.execute_with_retry(Operation(error), quick)
+    assert (raised.value.error_code, raised.value.context["retry_after"]) == ("RETRY_AFTER_TOO_LONG", pause)
+
+
 async def test_nominal_waits_double(tree):
     """1, 2, 4, 8, 16 seconds after the first to fifth failed try, exactly, where jitter is off."""
-    async with RetryManager(RetryConfiguration(jitter_enabled=False), tree) as manager:
+    async with RetryManager(RetryConfiguration(jitter_enabled=False), connection=tree) as manager:
         waits = [await manager.calculate_backoff_delay(n, "exponential_backoff") for n in range(1, 6)]
         assert waits == [1, 2, 4, 8, 16]
 
@@ -256,8 +273,8 @@ async def test_nominal_waits_double(tree):
 async def test_jitter_comes_from_the_managers_own_source(tree):
     """Two managers with the same seed wait the same; no global state is used."""
     async with (
-        RetryManager(None, tree, rng=random.Random(5)) as one,
-        RetryManager(None, tree, rng=random.Random(5)) as two,
+        RetryManager(connection=tree, rng=random.Random(5)) as one,
+        RetryManager(connection=tree, rng=random.Random(5)) as two,
     ):
         random.seed(1)
         first = [await one.calculate_backoff_delay(n) for n in (1, 2, 3)]
@@ -354,7 +371,7 @@ async def test_a_coroutine_in_place_of_the_function_is_explained(manager):
 
 async def test_later_tries_run_a_few_at_a_time_and_first_ones_all_at_once(tree):
     """``max_concurrent_retries`` limits later tries; no first try waits for it."""
-    async with RetryManager(RetryConfiguration(max_concurrent_retries=2), tree) as manager:
+    async with RetryManager(RetryConfiguration(max_concurrent_retries=2), connection=tree) as manager:
         quick = await manager.create_retry_policy(QUICK)
         first, later, most = 0, 0, [0, 0]
         all_first = asyncio.Event()
@@ -382,7 +399,7 @@ async def test_later_tries_run_a_few_at_a_time_and_first_ones_all_at_once(tree):
 
 async def test_a_retry_inside_of_a_retry_needs_no_second_slot(tree):
     """With one slot only, an operation that retries something of its own does not wait for itself."""
-    async with RetryManager(RetryConfiguration(max_concurrent_retries=1), tree) as manager:
+    async with RetryManager(RetryConfiguration(max_concurrent_retries=1), connection=tree) as manager:
         quick = await manager.create_retry_policy(QUICK)
         inner, errors = Operation(TimeoutError("timeout"), TimeoutError("timeout")), [TimeoutError("timeout")]
 
@@ -397,7 +414,7 @@ async def test_a_retry_inside_of_a_retry_needs_no_second_slot(tree):
 
 async def test_slots_survive_the_retry_desk_and_are_given_back(tree):
     """A desk that dies while a slot is taken does not hand it out twice, and gets it back later."""
-    async with RetryManager(RetryConfiguration(max_concurrent_retries=1), tree) as manager:
+    async with RetryManager(RetryConfiguration(max_concurrent_retries=1), connection=tree) as manager:
         quick = await manager.create_retry_policy(QUICK)
         inside, go_on, running = asyncio.Event(), asyncio.Event(), []
 

@@ -7,9 +7,10 @@ import pytest
 
 from policies.thresholds import CleanupLevel, Threshold, ThresholdEventKind, ThresholdPolicy
 from scorewise_actors.actors import monitor as module
-from scorewise_actors.actors.monitor import MonitorActor, lifetimes
+from scorewise_actors.actors.monitor import MonitorActor
 from scorewise_actors.events import EventHub
 from scorewise_actors.messages.monitor import MonitorMemory, RenewBrowsers, StartWatch, StopWatch, TakeSample
+from scorewise_actors.resources.lifetimes import lifetimes
 from scorewise_actors.resources.processes import BrowserProcess
 from supervisors import ChildSpec, Runtime, Supervisor, SupervisorSpec
 from supervisors.testing import DEADLINE, await_true

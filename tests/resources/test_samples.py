@@ -5,9 +5,11 @@ import os
 import socket
 import time
 
+import attrs
 import psutil
 import pytest
 
+from policies.thresholds import Threshold, ThresholdPolicy
 from scorewise_actors.resources import machine, samples
 from scorewise_actors.resources.machine import CpuMeter, connections, disk, memory_pressure
 from scorewise_actors.resources.processes import BrowserProcess
@@ -175,7 +177,7 @@ def test_a_small_control_group_counts_as_the_limit(make_sampler, clock, tmp_path
 
 def test_the_readings_have_the_names_of_the_policies(make_sampler, clock):
     """One figure each; what a machine does not tell is None, and no reading at all."""
-    readings = make_sampler(Tree(clock)).sample().readings()
+    readings = make_sampler(Tree(clock)).sample().readings(ThresholdPolicy())
     assert readings["memory_absolute"] == 100.0
     assert readings["browser_lifetime"] == pytest.approx(60, abs=30)
     assert (readings["memory_pressure"], readings["network_connections"]) == (None, None)
@@ -189,6 +191,18 @@ def test_the_readings_have_the_names_of_the_policies(make_sampler, clock):
         "network_connections",
         "browser_lifetime",
     }
+
+
+def test_a_reading_of_the_lifetime_is_beyond_its_limit_just_when_a_browser_is_overdue(make_sampler, clock):
+    """For whoever reads the sample: a browser's own limit is within the jitter of the policy's."""
+    policy = ThresholdPolicy((Threshold("browser_lifetime", 1000.0, jitter=0.1),))
+    found = make_sampler(Tree(clock)).sample()
+    overdue = set()
+    for pid in range(100, 140):
+        sample = attrs.evolve(found, browsers=(BrowserProcess(pid, found.time - 1000.0, None),))
+        assert (sample.readings(policy)["browser_lifetime"] >= 1000) is bool(sample.overdue(policy))
+        overdue.add(bool(sample.overdue(policy)))
+    assert overdue == {False, True}
 
 
 def test_this_very_program_is_sampled(tmp_path):

@@ -184,6 +184,7 @@ def test_a_system_that_is_left_in_mid_run_stops_in_order(storage, healthy_site):
         ({"storage_path": None}, "SystemConfig.storage_path must be a path, got None"),
         ({"key": 5}, "SystemConfig.key must be 32 bytes, their base64 or None, got a int$"),
         ({"config": "fast"}, "config must be a SystemConfig, got 'fast'"),
+        ({"resilience": {"retry": {}}}, "resilience must be a ResilienceConfiguration or None, got a dict"),
     ],
 )
 def test_a_bad_setting_is_named(storage, settings, message):

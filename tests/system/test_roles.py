@@ -9,7 +9,7 @@ from scorewise_actors.events import EventHub
 from scorewise_actors.job import Verdict
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.resilience_memory import ResilienceMemory
-from scorewise_actors.roles import is_supervisor, place_in_job, role_of
+from scorewise_actors.roles import ROOT, is_supervisor, job_id, job_path, place_in_job, role_of
 from scorewise_actors.tree import job_spec, system_spec
 from supervisors import ChildKind, Supervisor
 
@@ -33,13 +33,15 @@ def test_every_path_of_the_tree_is_read_as_what_it_is(tmp_path):
     config = SystemConfig(storage_path=tmp_path, drivers=2, browsers_per_driver=2, max_concurrency=8)
     plan = JobPlan("a/drivers/driver-1", None, config, CheckpointStore(tmp_path, None))
     specs = (*system_spec(config, ResilienceMemory(), EventHub()).children, job_spec(plan, JobBoard()))
-    found = dict(paths("system", specs))
+    found = dict(paths(ROOT, specs))
     assert len(found) == 1 + 4 + 1 + 3 + 1 + 2 * (1 + 1) + 4 * (1 + 1 + 1 + 2)
-    assert is_supervisor("system")
+    assert is_supervisor(ROOT)
     for path, supervisor in found.items():
         assert is_supervisor(path) is supervisor, path
         if not supervisor:
             assert role_of(path) in ROLES, path
+        of_job = path == plan.path or path.startswith(f"{plan.path}/")
+        assert (job_path(path), job_id(path)) == ((plan.path, plan.job_id) if of_job else (None, None)), path
     places = {place_in_job(path, plan.path) for path in found if path.startswith(f"{plan.path}/") and not found[path]}
     browsers = [f"driver-{d}/browser-{b}" for d in (1, 2) for b in (1, 2)]
     assert places == {"checkpoint", "frontier", "judge", "driver-1", "driver-2"} | set(browsers) | {
