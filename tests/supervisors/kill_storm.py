@@ -15,6 +15,7 @@ from pykka._envelope import Envelope
 from supervisors import (
     Actor,
     AsyncActor,
+    AsyncSupervisor,
     ChildKind,
     ChildSpec,
     ExitKind,
@@ -133,12 +134,19 @@ def tree(account: Account) -> SupervisorSpec:
 
 
 def _half(account: Account) -> SupervisorSpec:
-    groups = [_supervisor(f"g{n}", _group(account, strategy, pool=n == 3)) for n, strategy in enumerate(GROUPS)]
-    return SupervisorSpec(groups, restarts=OFTEN)
+    return SupervisorSpec([_group(account, f"g{n}", n) for n in range(len(GROUPS))], restarts=OFTEN)
 
 
-def _group(account: Account, strategy: Strategy, *, pool: bool) -> SupervisorSpec:
+def _group(account: Account, name: str, n: int) -> ChildSpec:
+    """The supervisor of the first group lives on a loop of its own, that of the last on the loop of its workers."""
     loops = Loops()
+    spec = _workers(account, loops, GROUPS[n], pool=n == 3)
+    if n == 0:
+        return _supervisor(name, spec, loops.own)
+    return _supervisor(name, spec, loops.shared if n == len(GROUPS) - 1 else None)
+
+
+def _workers(account: Account, loops: Loops, strategy: Strategy, *, pool: bool) -> SupervisorSpec:
     makes: list[Callable[[], Actor]] = [
         lambda: Threaded(account),
         lambda: Coroutine(loops.shared(), account),
@@ -150,8 +158,11 @@ def _group(account: Account, strategy: Strategy, *, pool: bool) -> SupervisorSpe
     return SupervisorSpec(workers, strategy, OFTEN, pool=pool)
 
 
-def _supervisor(name: str, spec: SupervisorSpec) -> ChildSpec:
-    return ChildSpec(name, lambda: Supervisor(spec), kind=ChildKind.SUPERVISOR)
+def _supervisor(name: str, spec: SupervisorSpec, loop: Callable[[], LoopThread] | None = None) -> ChildSpec:
+    def make() -> Actor:
+        return Supervisor(spec) if loop is None else AsyncSupervisor(loop(), spec)
+
+    return ChildSpec(name, make, kind=ChildKind.SUPERVISOR)
 
 
 # ----------------------------------------------------------------------------------------------------------- blows
