@@ -51,10 +51,15 @@ _CONTROL_FLOW = (
     ),
 )
 
+_OVERREACHES = frozenset({"HandlerCancelledOthers", "HandlerClosedBrowser", "HandlerClosedPage"})
+"""What a handler did to what is not its own, or not its own any more."""
+
 _HANDLER_FAULTS = (
     _final("not_serializable", _APPLICATION, Remedy.SKIP, _CONTENT, types={"CheckpointNotSerializable"}, firm=True),
     _final("handler_raised", _APPLICATION, Remedy.SKIP, _CONTENT, types={"HandlerRaisedBaseException"}, firm=True),
     _final("handler_blocked_loop", _APPLICATION, Remedy.SKIP, _CONTENT, types={"HandlerBlockedLoop"}, firm=True),
+    # such code mostly stands where something else has failed before, which may not fail again
+    _retry("handler_overreached", _APPLICATION, Remedy.NEW_PAGE, _CONTENT, tries=2, types=_OVERREACHES, firm=True),
 )
 
 _MACHINERY = (

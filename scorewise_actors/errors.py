@@ -53,6 +53,20 @@ class HandlerRaisedBaseException(ScorewiseError):  # noqa: N818
     """The handler raised ``SystemExit``, ``KeyboardInterrupt`` or the like; only its item fails."""
 
 
+class HandlerCancelledOthers(ScorewiseError):  # noqa: N818
+    """The handler cancelled tasks of its event loop that it had not begun, as a loop over ``asyncio.all_tasks()`` does.
+    They were not cancelled; only its item fails.
+    """
+
+
+class HandlerClosedBrowser(ScorewiseError):  # noqa: N818
+    """The handler closed the browser, which serves other items too. It was not closed; only its item fails."""
+
+
+class HandlerClosedPage(ScorewiseError):  # noqa: N818
+    """The handler closed its page or the context of it, and went on to use the page."""
+
+
 class ExitCode(enum.IntEnum):
     """Exit codes of ``scorewise`` and ``JobReport.exit_code``."""
 

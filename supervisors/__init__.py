@@ -37,6 +37,7 @@ from supervisors.children import (
     terminate_child,
     which_children,
 )
+from supervisors.confinement import Confinement, ForeignTaskError
 from supervisors.core.transitions import ChildInfo, SupervisorError
 from supervisors.current import current_actor
 from supervisors.event_queue import EventQueue
@@ -98,10 +99,12 @@ __all__ = [
     "ChildInfo",
     "ChildKind",
     "ChildSpec",
+    "Confinement",
     "Down",
     "EventQueue",
     "ExitKind",
     "ExitReason",
+    "ForeignTaskError",
     "GiveUp",
     "Intensity",
     "Killed",

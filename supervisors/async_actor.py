@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from supervisors.actor import NO_REPLY, Actor, WaitCell
+from supervisors.confinement import Confinement, confined
 from supervisors.current import current
 from supervisors.exits import SHUTDOWN, ExitReason
 from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
@@ -83,12 +84,19 @@ class AsyncActor(Actor):
     async def tear_down(self, reason: ExitReason) -> None:
         """Runs on the loop at the end, normal or not, while the loop turns. (Pykka's ``on_stop``, ``on_failure``.)."""
 
-    def spawn(self, work: "Coroutine[Any, Any, Any]") -> "asyncio.Task[BaseException | None]":
+    def spawn(
+        self, work: "Coroutine[Any, Any, Any]", confinement: Confinement | None = None
+    ) -> "asyncio.Task[BaseException | None]":
         """Run foreign code as a task of this actor, on its loop. The task ends with the exception that came out of
-        ``work``, or None: also ``SystemExit`` and the like never reach the loop. Called on the loop.
+        ``work``, or None: also ``SystemExit`` and the like never reach the loop. With a ``confinement`` it may cancel
+        only tasks that it began. Called on the loop.
         """
-        task = self.loop_thread.loop.create_task(self._shepherd(work), name=f"{self.path} work")
+        context = contextvars.copy_context()
+        context.run(confined.set, confinement)
+        task = self.loop_thread.loop.create_task(self._shepherd(work), name=f"{self.path} work", context=context)
         task.add_done_callback(lambda _: work.close())  # a task cancelled before its first step has not begun it
+        if confinement is not None:
+            confinement.begin(task)
         return task
 
     async def _shepherd(self, work: "Coroutine[Any, Any, Any]") -> BaseException | None:
@@ -200,7 +208,7 @@ class AsyncActor(Actor):
             return False
         self._kill_reason = reason
         try:
-            self.loop_thread.loop.call_soon_threadsafe(task.cancel)
+            self.loop_thread.cancel(task)
         except RuntimeError:
             return False
         return True
@@ -230,7 +238,7 @@ class AsyncActor(Actor):
         super().abandon(reason)
         if self._task is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and the task with it
-                self.loop_thread.loop.call_soon_threadsafe(self._task.cancel)
+                self.loop_thread.cancel(self._task)
         self._detach()  # a zombie holds up no loop: what is left of it ends with the loop, should that ever turn again
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from supervisors.confinement import make_task
 from supervisors.threads import raise_in_frame, thread_frame, thread_stack
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class LoopThread:
         self.blocked_on: ReplyFuture | None = None
         """The answer for which code on this loop blocks the thread, and with it all actors of the loop."""
         self.loop = asyncio.new_event_loop()
+        self.loop.set_task_factory(make_task)
         self._actors: set[Actor] = set()
         self._ending = False
         self._stopped = False
@@ -91,6 +94,10 @@ class LoopThread:
     def interrupt(self, frame: FrameType) -> bool:
         """Raise ``Killed`` in this frame, if it is still the innermost one of the loop's thread. False if not."""
         return self.ident is not None and raise_in_frame(self.ident, frame)
+
+    def cancel(self, task: "asyncio.Task[None]") -> None:
+        """Cancel a task of this loop, whoever asks for it. Any thread; ``RuntimeError`` once the loop is closed."""
+        self.loop.call_soon_threadsafe(task.cancel, context=contextvars.Context())
 
     def _stop(self) -> None:
         self._stopped = True

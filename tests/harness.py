@@ -5,6 +5,7 @@ import time
 from policies.abort import AbortPolicy
 from policies.backoff import Backoff
 from policies.retry import RetryPolicy
+from scorewise_actors import ExitCode, Request
 from scorewise_actors.roles import role_of
 from supervisors import Supervisor
 
@@ -33,3 +34,23 @@ def wait_until(condition, what="the condition", deadline=DEADLINE):
     while not condition():
         assert time.monotonic() < end, f"{what} did not come true within {deadline} s"
         time.sleep(0.01)
+
+
+def run_with_a_bad_page(system, site, misbehave, job="bad"):
+    """One bad page among good ones; its dead letter, and the report."""
+    good = match_urls(site, 6)
+    bad = f"{site.url}/matches/7"
+
+    async def handler(context):
+        if context.request.label == "bad":
+            await misbehave(context)
+        await context.page.goto(context.request.url)
+        return {"url": context.request.url}
+
+    report = system.run_blocking(job, [*good[:3], Request(bad, "bad"), *good[3:]], handler)
+    assert report.done == 6, report
+    assert report.balanced
+    assert report.exit_code is ExitCode.DEAD_LETTERS
+    (letter,) = report.dead_letters
+    assert letter.url == bad
+    return letter, report

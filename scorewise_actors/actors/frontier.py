@@ -19,6 +19,7 @@ from scorewise_actors.messages.jobs import (
     Commit,
     Committed,
     Drain,
+    Ended,
     Outcome,
     Renew,
     Restore,
@@ -50,7 +51,7 @@ class FrontierActor(ThreadActor):
     """A significant child: it ends normally, with the verdict as its value, and the job's supervisor stops the tree.
 
     Scrapers pull: each asks for a lease when it is free, and waits here while there is none. A scraper that dies gives
-    its lease back at once, through the ``Down`` that the kernel sends.
+    its lease back at once, through the ``Down`` that the kernel sends; after its last outcome, if it sent one.
     """
 
     drains = True
@@ -103,6 +104,8 @@ class FrontierActor(ThreadActor):
             case Renew(scraper, incarnation):
                 self.frontier.renew(_holder(scraper, incarnation), time.monotonic())
                 return None
+            case Ended(scraper, incarnation, reason):
+                self._release(_holder(scraper, incarnation), reason)
             case Committed(items):
                 self.frontier.committed(items)
             case AddRequests(requests):
@@ -123,8 +126,7 @@ class FrontierActor(ThreadActor):
     def on_signal(self, signal: Signal) -> None:
         match signal:
             case Down(path, incarnation, reason):
-                self._release(_holder(path, incarnation), reason)
-                self._settle()
+                self.ref.tell(Ended(path, incarnation, reason))
             case Timeout(token) if token == _PATROL:
                 self._patrol()
             case Timeout():

@@ -10,13 +10,20 @@ from playwright.async_api import Error as PlaywrightError
 from policies.failures import Failure
 from scorewise_actors.browser.errors import BrowserLayerError
 from scorewise_actors.browser.failures import diagnose
-from scorewise_actors.errors import HandlerRaisedBaseException, HandlerTimeout, HttpStatusError
+from scorewise_actors.errors import (
+    HandlerCancelledOthers,
+    HandlerClosedPage,
+    HandlerRaisedBaseException,
+    HandlerTimeout,
+    HttpStatusError,
+)
 from scorewise_actors.frontier import LEASE_SECONDS
 from scorewise_actors.handlers import call_handler
 from scorewise_actors.job import ScrapeContext
 from scorewise_actors.messages.jobs import Failed, Lease, Outcome, Renew, Returned, Scraped, Swap
 from scorewise_actors.plan import BrowserCell, JobPlan
 from supervisors.async_actor import AsyncActor
+from supervisors.confinement import Confinement, ForeignTaskError
 from supervisors.exits import ActorExit, ExitKind, ExitReason, Killed
 from supervisors.runtime import Runtime
 
@@ -34,6 +41,10 @@ class NoPageError(Exception):
     """The browser lives and gives no page."""
 
 
+class DisturbedError(Exception):
+    """The handler failed because that of another item, which pays for it, cancelled tasks that it had begun."""
+
+
 def cancel_pages(runtime: Runtime, below: str, reason: str) -> None:
     """Cancel what all scrapers below a path are doing; their items go back. Any thread."""
     killed = ExitReason(ExitKind.KILLED, reason)
@@ -46,7 +57,8 @@ def cancel_pages(runtime: Runtime, below: str, reason: str) -> None:
 class ScrapeActor(AsyncActor):
     """Failures of the item are values and go to the frontier; failures of the machinery end or suspend this actor.
 
-    The handler runs as a task of its own, so that one which swallows its cancellation costs a page and not the slot.
+    The handler runs as a task of its own, so that one which swallows its cancellation costs a page and not the slot;
+    and it is confined to its own tasks and page, so that one which cancels or closes all it finds costs its item only.
     """
 
     def __init__(self, plan: JobPlan, cell: BrowserCell) -> None:
@@ -112,7 +124,8 @@ class ScrapeActor(AsyncActor):
 
     async def _run_handler(self, context: ScrapeContext) -> BaseException | None:
         limit = self._plan.config.request_handler_timeout
-        task = self.spawn(call_handler(self._plan.handler, context))
+        work = Confinement(f"the handler of {context.request.url}")
+        task = self.spawn(call_handler(self._plan.handler, context), work)
         try:
             await asyncio.wait({task}, timeout=limit)
             if not task.done():
@@ -125,22 +138,34 @@ class ScrapeActor(AsyncActor):
                 return HandlerTimeout(f"the handler did not return within {limit:g} s")
         finally:
             task.cancel()
-        raised = task.result()
+        # a handler that cancels its own task as the last thing it does ends the task that way
+        raised = asyncio.CancelledError() if task.cancelled() else task.result()
         if isinstance(raised, (Killed, ActorExit)):
             raise raised
+        if work.refused and isinstance(raised, (ForeignTaskError, asyncio.CancelledError)):
+            return HandlerCancelledOthers(work.refused)
+        if raised is not None and work.disturbed_by is not None and work.disturbed_by.refused:
+            return DisturbedError(f"{work.disturbed_by.name} cancelled tasks of this one's")
         return raised
 
     async def _judge(self, lease: Lease, error: BaseException) -> Outcome:
         """What an exception that came out of the handler means: the machinery's fault, or the item's."""
         slot = self._slot
         assert slot is not None
-        facts, infrastructure = await diagnose(error, slot)
         slot.retire()
+        if isinstance(error, DisturbedError):
+            return Returned(lease.item, lease.token, str(error), alone=False)
+        facts, infrastructure = await diagnose(error, slot)
         crashed = facts.get("page_crashed", False)
         if isinstance(error, Exception) and (infrastructure or crashed):
+            logger.debug("{} was in hand when its page or browser died: {}", lease.request.url, error)
             return Returned(lease.item, lease.token, str(error), alone=crashed and not infrastructure)
         if not isinstance(error, Exception) and not isinstance(error, asyncio.CancelledError):
             error = HandlerRaisedBaseException(f"{type(error).__name__}: {error}")
+        if slot.closed_by_item and type(error).__name__ == "TargetClosedError":
+            error = HandlerClosedPage(
+                f"the handler closed its page by {slot.closed_by_item} and went on to use it: {error}"
+            )
         if isinstance(error, HttpStatusError):
             facts["status"] = error.status
         failure = Failure.from_exception(error, url=lease.request.url, **facts)

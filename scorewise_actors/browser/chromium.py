@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser as PlaywrightBrowser
-from playwright.async_api import BrowserType, CDPSession, Page
+from playwright.async_api import BrowserContext, BrowserType, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
 from scorewise_actors.browser.driver import Driver
@@ -61,6 +61,8 @@ class Browser:
         """Given the moment the browser process ends or Playwright loses it."""
         self.mortal: tuple[Gone, ...] = (driver.gone, self.gone)
         """What a call to this browser depends on, the widest first."""
+        self.slot_contexts: set[BrowserContext] = set()
+        """The contexts of its page slots; a handler is shown none but its own."""
         self._room = room
         self._session = session
         self._loop = asyncio.get_running_loop()

@@ -78,7 +78,7 @@ async def diagnose(error: BaseException, slot: PageSlot) -> tuple[dict[str, Any]
             return facts | {"deadline_exceeded": True}, True
         except GoneError:
             pass
-    elif isinstance(error, PlaywrightError) and _DEATHLIKE.search(str(error)):
+    elif isinstance(error, PlaywrightError) and not slot.closed_by_item and _DEATHLIKE.search(str(error)):
         await _any_notice(slot)
     return failure_facts(error, slot), is_infrastructure(error, slot)
 

@@ -73,6 +73,11 @@ class PageSlot:
         return None if self._scope is None else self._scope.handler_error
 
     @property
+    def closed_by_item(self) -> str:
+        """The call by which this item closed the page, ``"Page.close"`` for example; empty if it did not."""
+        return "" if self._scope is None else self._scope.closed
+
+    @property
     def gone(self) -> tuple[Gone, ...]:
         """What a call to the current page depends on, the widest first."""
         return (*self.browser.mortal, self._page_gone)
@@ -94,11 +99,14 @@ class PageSlot:
         self._served_by_page += 1
         self._served_by_context += 1
         self.status, self.headers = None, {}
+        assert self._page is not None
         scope = Scope(
+            self._page,
             self.gone,
             operation=self._options.operation_timeout,
             navigation=self._options.navigation_timeout,
             on_broken=self.retire,
+            others=lambda context: context in self.browser.slot_contexts and context is not self._context,
         )
         self._scope = scope
         self._guarded = cast("Page", scope.wrap(self._page))
@@ -216,6 +224,7 @@ class PageSlot:
         context.on("page", self._limit_popups)
         watch_documents(context, lambda: self._page, self._document)
         self._context = context
+        self.browser.slot_contexts.add(context)
         self._served_by_context = 0
 
     async def _open_page(self) -> None:
@@ -241,6 +250,8 @@ class PageSlot:
     async def _close_context(self) -> None:
         """Close the context, for ``close_timeout`` at most; then the closing goes on by itself."""
         context, self._context, self._page, self._session = self._context, None, None, None
+        if context is not None:
+            self.browser.slot_contexts.discard(context)
         if context is not None and self.browser.is_connected:
             with contextlib.suppress(GuardTimeout, PlaywrightError):
                 closing = asyncio.shield(self._closer(context.close(), "BrowserContext.close"))

@@ -6,13 +6,14 @@ every call through it raises PageGone, in flight or new, and cannot touch the ot
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from playwright._impl._async_base import AsyncBase  # the base of everything that the async API hands out
-from playwright.async_api import BrowserContext, Frame, Page
+from playwright.async_api import Browser, BrowserContext, CDPSession, Frame, Page
 from playwright.async_api import Error as PlaywrightError
 
 from scorewise_actors.browser.errors import BrowserLayerError, GuardTimeout, PageGone
@@ -21,6 +22,7 @@ from scorewise_actors.browser.guard import guard
 from scorewise_actors.browser.guarded import Guarded, GuardedEvent
 from scorewise_actors.browser.plan import Plan, seconds_of
 from scorewise_actors.browser.taint import Taint
+from scorewise_actors.errors import HandlerClosedBrowser
 
 T = TypeVar("T")
 
@@ -32,21 +34,35 @@ _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _LASTING = frozenset({Page, Frame, BrowserContext})  # one stand-in each, so that "is" works on them
 _CONTAINED = frozenset({"on", "once", "route", "route_web_socket"})
 """What registers a handler whose exception Playwright would raise from the next call of *any* page of the driver."""
+_ENDS_BROWSER = frozenset({"Browser.close", "Browser.crash"})
+"""Methods of Chromium's own protocol."""
 
 
 class Scope:
     """Guards all that one item does with its page, on the driver's loop.
 
     ``gone`` is what the page depends on, the widest first; ``operation`` and ``navigation`` are deadlines in seconds;
-    ``on_broken`` is called when a call showed that the page cannot be used again.
+    ``on_broken`` is called when a call showed that the page cannot be used again; ``others`` tells the contexts of the
+    same browser that serve other items: nobody sees them.
     """
 
     def __init__(
-        self, gone: tuple[Gone, ...], *, operation: float, navigation: float, on_broken: Callable[[], None]
+        self,
+        page: Page,
+        gone: tuple[Gone, ...],
+        *,
+        operation: float,
+        navigation: float,
+        on_broken: Callable[[], None],
+        others: Callable[[BrowserContext], bool],
     ) -> None:
         self.ended = Gone(PageGone)
         self.taint = Taint.NONE
         """What has to be replaced before the next item."""
+        self.closed = ""
+        """The call by which the item closed its own page (``"Page.close"``, ``"BrowserContext.close"``), if it did."""
+        self._page = page
+        self._others = others
         self._gone = (*gone, self.ended)
         self._defaults = (operation, navigation)
         self._operation = operation
@@ -73,7 +89,7 @@ class Scope:
                 return Guarded(value, self)
             return self._stand_ins.setdefault(value, Guarded(value, self))
         if kind is list and value and isinstance(value[0], AsyncBase):
-            return [self.wrap(element) for element in value]
+            return [self.wrap(element) for element in value if not self._is_anothers(element)]
         if kind is dict and value and isinstance(next(iter(value.values())), AsyncBase):
             return {key: self.wrap(element) for key, element in value.items()}
         return value
@@ -83,6 +99,7 @@ class Scope:
         if self.handler_error is not None:
             error, self.handler_error = self.handler_error, None
             raise error
+        self._closes(plan, target, args, kwargs)
         deadline = plan.deadline(args, kwargs, operation=self._operation, navigation=self._navigation)
         args, kwargs = self._arguments(plan, args, kwargs)
         self._remember(plan, target, args, kwargs)
@@ -123,6 +140,22 @@ class Scope:
                 if pending is not None:
                     await guard(pending, deadline=deadline, gone=gone, what="Scope.undo")
         self._undo.clear()
+
+    def _is_anothers(self, value: Any) -> bool:
+        return isinstance(value, BrowserContext) and self._others(value)
+
+    def _closes(self, plan: Plan, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Refuse to end the browser, and note when the item ends its own page."""
+        if plan.name == "close":
+            context = self._page.context
+            if isinstance(target, Browser) and target is context.browser:
+                raise _refused(plan.what)
+            if target is self._page or target is context:
+                self.closed = plan.what
+        elif isinstance(target, CDPSession) and plan.name == "send":
+            method = args[0] if args else kwargs.get("method")
+            if method in _ENDS_BROWSER:
+                raise _refused(method)
 
     def _remember(self, plan: Plan, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note how to take back what this call is about to do, and see to it that dialogs get an answer."""
@@ -171,27 +204,36 @@ class Scope:
         return self._handlers.setdefault((value, contained), self._handler(value, contained=contained))
 
     def _handler(self, handler: Callable[..., Any], *, contained: bool) -> Callable[..., Any]:
-        """``handler`` with guarded arguments; when ``contained``, its exceptions go to the item's own next call."""
+        """``handler`` with guarded arguments, run in the context that it was registered in, as what it begins belongs
+        to the item. When ``contained``, its exceptions go to the item's own next call.
+        """
+        registered = contextvars.copy_context()
 
         @functools.wraps(handler, updated=())  # Playwright counts the parameters of the original
         def handle(*args: Any) -> Any:
-            if not contained:
-                return handler(*map(self.wrap, args))
-            if self.ended.is_set:
+            if contained and self.ended.is_set:
                 return None
+            context = registered.copy()  # one cannot be entered twice, and an event may come while another is handled
             try:
-                result = handler(*map(self.wrap, args))
-            except Exception as error:  # noqa: BLE001 - any exception of a user's handler is told to the user
+                result = context.run(handler, *map(self.wrap, args))
+            except Exception as error:
+                if not contained:
+                    raise
                 self.handler_error = error
                 return None
-            return self._contain(result) if inspect.isawaitable(result) else result
+            return self._finish(result, context, contained=contained) if inspect.isawaitable(result) else result
 
         return handle
 
-    async def _contain(self, pending: Awaitable[Any]) -> Any:
-        try:
+    async def _finish(self, pending: Awaitable[Any], context: contextvars.Context, *, contained: bool) -> Any:
+        async def finish() -> Any:
             return await pending
-        except Exception as error:  # noqa: BLE001 - any exception of a user's handler is told to the user
+
+        try:
+            return await asyncio.get_running_loop().create_task(finish(), context=context)
+        except Exception as error:
+            if not contained:
+                raise
             self.handler_error = error
             return None
 
@@ -214,3 +256,7 @@ class Scope:
         await asyncio.sleep(DIALOG_SECONDS)
         with contextlib.suppress(PlaywrightError, BrowserLayerError):  # the usual case: it was answered
             await guard(dialog.dismiss(), deadline=self._defaults[0], gone=self._gone, what="Dialog.dismiss")
+
+
+def _refused(what: str) -> HandlerClosedBrowser:
+    return HandlerClosedBrowser(f"the handler closed the browser by {what}; it serves other items too and is left open")

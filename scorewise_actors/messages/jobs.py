@@ -6,6 +6,7 @@ message               from               to                  meaning
 Swap                  ScrapeActor        FrontierActor       here is what became of my lease, give me work
 Lease                 FrontierActor      ScrapeActor         scrape this
 Renew                 ScrapeActor        FrontierActor       I am still at it
+Ended                 FrontierActor      FrontierActor       a scraper ended, and what it said before has been heard
 AddRequests           JobHandle          FrontierActor       more items (asked: answers how many were new)
 CloseInput            JobHandle          FrontierActor       no more items will come from outside
 Drain                 JobHandle          FrontierActor       hand out nothing more, end when all leases are back
@@ -24,7 +25,7 @@ Trim                  MonitorActor       BrowserActor        have your pages dro
 Evict                 MonitorActor       BrowserActor        kill your Chromium: there is no memory left
 ====================  =================  ==================  ===================================================
 
-Besides these travel the kernel's own signals: ``Down`` of a ScrapeActor to the FrontierActor (its lease returns).
+Besides these travel the kernel's own signals: ``Down`` of a ScrapeActor to the FrontierActor, which becomes ``Ended``.
 """
 
 from typing import Any
@@ -35,6 +36,7 @@ from policies.failures import Failure, Stream
 from policies.rules import Verdict as Classified
 from scorewise_actors.checkpoints.ops import Op
 from scorewise_actors.job import Request
+from supervisors.exits import ExitReason
 from supervisors.future import ReplyFuture
 
 
@@ -103,6 +105,15 @@ class Renew:
 
     scraper: str
     incarnation: int
+
+
+@attrs.frozen
+class Ended:
+    """The scraper is no more. ``Down`` itself overtakes the last ``Swap`` of whoever ended after an outcome."""
+
+    scraper: str
+    incarnation: int
+    reason: ExitReason
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@ from scorewise_actors.browser.errors import GuardTimeout
 from scorewise_actors.browser.guarded import Guarded
 from scorewise_actors.browser.plan import MARGIN, TRANSFER_SECONDS, Kind, plan_of
 from scorewise_actors.browser.taint import Taint, taint_of
+from scorewise_actors.errors import HandlerClosedBrowser
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -162,6 +163,29 @@ async def test_handlers_get_guarded_objects_and_can_be_removed(page, site):
     assert heard.count(("method", Guarded)) == 2
     await page.expose_binding("told", lambda source, value: f"{type(source).__name__} {value}")
     assert await page.evaluate("told(5)") == "dict 5"
+
+
+async def test_contexts_of_other_slots_are_not_shown(shared_browser, page):
+    """A handler finds its own context and those it opened, so that closing all it finds harms nobody."""
+    other = await shared_browser.new_page_slot()
+    browser = page.context.browser
+    mine = await browser.new_context()
+    assert browser.contexts == [page.context, mine]
+    assert len(shared_browser.raw.contexts) >= 3
+    await mine.close()
+    await other.close()
+    assert shared_browser.slot_contexts == {page.context}
+
+
+async def test_a_browser_that_a_handler_launched_may_be_closed(page, shared_browser):
+    """Only the one that serves others too is not to be closed."""
+    kind = page.context.browser.browser_type
+    own = await kind.launch(executable_path=shared_browser.executable.path)
+    await own.close()
+    assert not own.is_connected()
+    with pytest.raises(HandlerClosedBrowser, match=r"by Browser\.close"):
+        await page.context.browser.close()
+    assert shared_browser.is_connected
 
 
 @pytest.mark.parametrize("kind", ["function", "coroutine", "route"])

@@ -18,9 +18,21 @@ from scorewise_actors.checkpoints import CheckpointStore
 from scorewise_actors.checkpoints.disk import Disk
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.job import Request
-from scorewise_actors.messages.jobs import AddRequests, Failed, Lease, Scraped, StorageFailed, Swap, Throttle
+from scorewise_actors.messages.jobs import AddRequests, Failed, Lease, Returned, Scraped, StorageFailed, Swap, Throttle
 from scorewise_actors.plan import JobPlan
-from supervisors import ChildKind, ChildSpec, ExitKind, ExitReason, Runtime, Supervisor, SupervisorSpec, ThreadActor
+from supervisors import (
+    ChildKind,
+    ChildSpec,
+    ExitKind,
+    ExitReason,
+    Runtime,
+    Supervisor,
+    SupervisorSpec,
+    ThreadActor,
+    resume,
+    suspend,
+)
+from supervisors.testing import down_of
 
 SCRAPER = "system/job:x/scrape-1"
 TOUCHY = HostPolicy(evidence=1, pauses=Backoff(0.5, 2.0, 0.5, 0.0))
@@ -149,6 +161,33 @@ def test_the_last_message_of_a_dead_scraper_gets_no_lease(rig):
     rig.swap()
     wait_until(lambda: rig.leases, "the lease")
     assert len(rig.leases) == 1
+
+
+@pytest.mark.parametrize("last", ["scraped", "crashed its browser"])
+def test_the_last_outcome_of_a_scraper_that_was_stopped_counts(rig, last):
+    """The news of its end overtakes the outcome, and would return the lease as if nothing had come of it: work done
+    twice, and no strike for an item that takes browsers down.
+    """
+    assert rig.add(1).get(timeout=60) == 1
+    rig.swap()
+    wait_until(lambda: rig.leases)
+    (lease,) = rig.leases
+    scraper = rig.runtime.ref(SCRAPER).actor
+    suspend(rig.frontier).get(timeout=60)
+    if last == "scraped":
+        rig.swap(Scraped(lease.item, lease.token, ("1",), ()))
+    else:
+        rig.swap(Returned(lease.item, lease.token, "the browser is gone", alone=False), want=0)
+    down = down_of(scraper)
+    scraper.request_stop()
+    assert not down.get(timeout=60).reason.abnormal
+    resume(rig.frontier)
+    if last == "scraped":
+        wait_until(lambda: rig.board.progress.done == 1)
+        assert rig.leases == [lease]
+    else:
+        strike = ledger.Tries(shared=1)
+        wait_until(lambda: ledger.tries_of(rig.store.read("x")[0]).get(lease.item) == strike, "the strike")
 
 
 def test_giving_requests_again_waits_until_the_first_time_is_durable(rig):

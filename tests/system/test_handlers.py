@@ -5,10 +5,9 @@ import sys
 import time
 
 import pytest
-from harness import KEY, QUICK_RETRY, match_urls
+from harness import KEY, QUICK_RETRY, match_urls, run_with_a_bad_page
 
-from scorewise_actors import ActorSystem, ExitCode
-from scorewise_actors.job import Request
+from scorewise_actors import ActorSystem
 
 
 @pytest.fixture
@@ -26,29 +25,9 @@ def strict(storage):
         yield system
 
 
-def run(system, site, misbehave, job="bad"):
-    """One bad page among good ones; its dead letter, and the report."""
-    good = match_urls(site, 6)
-    bad = f"{site.url}/matches/7"
-
-    async def handler(context):
-        if context.request.label == "bad":
-            await misbehave(context)
-        await context.page.goto(context.request.url)
-        return {"url": context.request.url}
-
-    report = system.run_blocking(job, [*good[:3], Request(bad, "bad"), *good[3:]], handler)
-    assert report.done == 6, report
-    assert report.balanced
-    assert report.exit_code is ExitCode.DEAD_LETTERS
-    (letter,) = report.dead_letters
-    assert letter.url == bad
-    return letter, report
-
-
 def test_a_handler_that_never_returns_runs_out_of_time(strict, healthy_site):
     """It is cancelled after request_handler_timeout, tried again, and its item becomes a dead letter."""
-    letter, _ = run(strict, healthy_site, lambda _context: asyncio.sleep(3600))
+    letter, _ = run_with_a_bad_page(strict, healthy_site, lambda _context: asyncio.sleep(3600))
     assert (letter.error_type, letter.attempts) == ("HandlerTimeout", 2)
     assert "did not return within 5 s" in letter.message
 
@@ -66,7 +45,7 @@ def test_a_handler_that_swallows_its_cancellation_costs_a_page_and_not_the_slot(
                 continue
 
     try:
-        letter, _ = run(strict, healthy_site, stubborn)
+        letter, _ = run_with_a_bad_page(strict, healthy_site, stubborn)
     finally:
         sys.modules["stop stubborn handlers"] = sys
     del sys.modules["stop stubborn handlers"]
@@ -80,7 +59,7 @@ def test_a_handler_that_raises_base_exceptions_fails_its_item_only(strict, healt
     async def raising(_context):
         raise error
 
-    letter, report = run(strict, healthy_site, raising)
+    letter, report = run_with_a_bad_page(strict, healthy_site, raising)
     assert letter.error_type == "HandlerRaisedBaseException"
     assert type(error).__name__ in letter.message
     assert report.restarts == 0
@@ -94,7 +73,7 @@ def test_a_handler_that_blocks_the_loop_in_python_is_interrupted(strict, healthy
         while time.monotonic() < end:
             pass
 
-    letter, report = run(strict, healthy_site, spinning)
+    letter, report = run_with_a_bad_page(strict, healthy_site, spinning)
     assert letter.error_type == "HandlerBlockedLoop"
     assert "test_handlers.py" in letter.message
     assert set(report.restarts_by_actor) == {"scrape"}, "only the scraper that ran it is replaced"
@@ -106,7 +85,7 @@ def test_a_handler_that_blocks_the_loop_in_a_system_call_costs_the_driver(strict
     async def sleeping(_context):
         time.sleep(8)
 
-    letter, report = run(strict, healthy_site, sleeping)
+    letter, report = run_with_a_bad_page(strict, healthy_site, sleeping)
     assert letter.error_type == "HandlerBlockedLoop"
     assert report.restarts_by_actor["driver"] == 1
 
@@ -117,7 +96,7 @@ def test_a_result_that_cannot_be_kept_is_a_failure_of_its_item(strict, healthy_s
     async def pushing(context):
         await context.push_data({"scores": [1, {"page": context.page}]})
 
-    letter, _ = run(strict, healthy_site, pushing)
+    letter, _ = run_with_a_bad_page(strict, healthy_site, pushing)
     assert letter.error_type == "CheckpointNotSerializable"
     assert "scores" in letter.message
 
@@ -143,6 +122,6 @@ def test_an_exception_without_a_text_fails_its_item_only(strict, healthy_site):
     async def raising(_context):
         raise SpeechlessError
 
-    letter, report = run(strict, healthy_site, raising)
+    letter, report = run_with_a_bad_page(strict, healthy_site, raising)
     assert letter.error_type == "SpeechlessError"
     assert report.restarts == 0
