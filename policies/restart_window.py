@@ -44,7 +44,7 @@ class RestartWindow:
         """
         chunks = self._chunks
         fits = chunks and len(chunks[-1]) < _CHUNK
-        chunks = (*chunks[:-1], (*chunks[-1], now)) if fits else (*chunks, (now,))
+        chunks = (*chunks[:-1], chunks[-1] + (now,)) if fits else (*chunks, (now,))
         drop = max(self._dropped, (len(chunks) - 1) * _CHUNK + len(chunks[-1]) - keep)
         while now - chunks[drop // _CHUNK][drop % _CHUNK] > period:
             drop += 1
