@@ -56,14 +56,14 @@ class AsyncActor(Actor):
     def _start_actor_loop(self) -> None:
         self.loop_thread.attach(self)
         self._attached = True
-        if self.loop_thread.ident == threading.get_ident():
+        if asyncio._get_running_loop() is self.loop_thread.loop:
             self._spawn()
         else:
             self.loop_thread.loop.call_soon_threadsafe(self._spawn)  # open for as long as an actor is attached
 
     def _spawn(self) -> None:
         inbox = self.actor_inbox
-        inbox.loop, inbox.thread, inbox.on_wake = self.loop_thread.loop, self.loop_thread.ident, self._wake
+        inbox.loop, inbox.on_wake = self.loop_thread.loop, self._wake
         context = contextvars.copy_context()
         context.run(current.set, self)
         with self._life:

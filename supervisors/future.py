@@ -116,7 +116,7 @@ class ReplyFuture(pykka.Future[Any]):
 
     def as_asyncio(self) -> "asyncio.Future[Any]":
         """The same reply as a future of the running event loop."""
-        loop, thread = asyncio.get_running_loop(), threading.get_ident()
+        loop = asyncio.get_running_loop()
         mirror: asyncio.Future[Any] = loop.create_future()
 
         def deliver() -> None:
@@ -130,7 +130,7 @@ class ReplyFuture(pykka.Future[Any]):
                 mirror.set_exception(_fit_for_asyncio(error.with_traceback(trace)))
 
         def answered(_: ReplyFuture) -> None:
-            if thread == threading.get_ident():
+            if asyncio._get_running_loop() is loop:
                 deliver()
                 return
             with contextlib.suppress(RuntimeError):  # that loop has ended: nobody waits there any more

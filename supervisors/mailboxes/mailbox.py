@@ -1,8 +1,8 @@
 """Mailboxes with two lanes: signals overtake user messages, and a closed mailbox leaves no ask hanging."""
 
+import asyncio
 import contextlib
 import queue
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,8 +13,6 @@ from pykka._envelope import Envelope
 from supervisors.signals import Signal, Stop
 
 if TYPE_CHECKING:
-    import asyncio
-
     from supervisors.mailboxes.kept import KeptMail
 
 RejectHook = Callable[[Envelope[Any]], None]
@@ -156,7 +154,7 @@ class Mailbox:
 class LoopMailbox:
     """Pykka inbox of an async actor: two deques, pumped into its event loop by one coalesced wake-up."""
 
-    __slots__ = ("__dict__", "_waking", "closed", "keeper", "loop", "on_reject", "on_wake", "thread")
+    __slots__ = ("__dict__", "_waking", "closed", "keeper", "loop", "on_reject", "on_wake")
 
     # each lane is made when something comes into it: empty, the two take a third of the memory of an idle actor
     _signals: ClassVar[deque[Envelope[Any]]] = deque(maxlen=0)
@@ -168,8 +166,6 @@ class LoopMailbox:
         self.keeper: KeptMail | None = None
         """Takes what waits when this is closed, for the next incarnation."""
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.thread: int | None = None
-        """The id of the loop's thread: who puts something in from there wakes the actor without a detour."""
         self.on_wake: Callable[[], None] | None = None
         self._waking = False
 
@@ -194,7 +190,7 @@ class LoopMailbox:
         """Have the actor look at its mailbox; many puts share one wake-up."""
         if self._waking or self.loop is None:
             return  # not started: the serving coroutine looks when it begins
-        if self.thread == threading.get_ident():
+        if asyncio._get_running_loop() is self.loop:  # without a detour over the selector
             self._woken()
             return
         self._waking = True
