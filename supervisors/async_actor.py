@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from policies import validation
 from supervisors.actor import NO_REPLY, Actor, WaitCell
 from supervisors.confinement import Confinement, confined
 from supervisors.current import current
@@ -40,6 +41,7 @@ class AsyncActor(Actor):
     actor_inbox: LoopMailbox
 
     def __init__(self, loop: LoopThread) -> None:
+        validation.require_instance(f"{type(self).__name__}.loop", loop, LoopThread)
         super().__init__()
         self.loop_thread = loop
         self._task: asyncio.Task[None] | None = None
