@@ -136,7 +136,8 @@ class Actor(Incarnation):
     def link(self, ref: Ref) -> None:
         """Share the fate of the present incarnation behind ``ref``: when one of the two ends abnormally, so does the
         other, with the kind ``linked``; if it traps exits it is told with ``LinkDown``. A link with nobody ends or
-        tells this actor at once. Linking twice changes nothing. ``ValueError`` for what is no ``Ref``.
+        tells this actor at once. Linking twice changes nothing. ``ValueError`` for what is no ``Ref``, and for a place
+        above or below this actor's own: supervisors and those below them are tied already.
         """
         require_ref("Actor.link: ref", ref)
         links.link(self, ref)
