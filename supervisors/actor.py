@@ -10,6 +10,7 @@ from pykka._envelope import Envelope
 from policies import validation
 from supervisors import links, proxy
 from supervisors.actor_timers import ActorTimer, start_timer
+from supervisors.definitions import check_settings
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason
 from supervisors.future import ReplyFuture
 from supervisors.incarnation import Incarnation, Watcher, offer
@@ -72,6 +73,11 @@ class Actor(Incarnation):
     """How the end of a linked actor ends this one."""
     stash_limit: ClassVar[int] = 10_000
     """Messages that may be put aside with ``stash``."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """``ValueError`` for a subclass that is set up wrongly."""
+        super().__init_subclass__(**options)
+        check_settings(cls)
 
     # what an actor has only if it needs it
     handled_count = 0
