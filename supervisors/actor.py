@@ -181,7 +181,7 @@ class Actor(Incarnation):
 
     def hold_reply(self) -> ReplyFuture | None:
         """The future of the asker of the message in hand, to be answered later; None for a tell. The handler then
-        returns ``NO_REPLY``.
+        returns ``NO_REPLY``. From then on the answer is the caller's duty, also if this actor ends before it is given.
         """
         reply_to = self._in_hand.reply_to if self._in_hand is not None else None
         return reply_to if isinstance(reply_to, ReplyFuture) else None
