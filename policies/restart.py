@@ -15,7 +15,7 @@ import attrs
 
 from policies.backoff import Backoff
 from policies.restart_window import RestartWindow
-from policies.validation import CLOCK_LIMIT, instance_of, integer, number
+from policies.validation import CLOCK_LIMIT, instance_of, integer, number, require_integer
 from policies.values import JsonValue
 
 T = TypeVar("T")
@@ -75,6 +75,7 @@ class Intensity:
 
         One fixed limit would make a big supervisor give up over crashes that have nothing to do with each other.
         """
+        require_integer("Intensity.for_children: children", children, 0)
         return cls(max(5, 2 * children), 60.0)
 
     def record(self, window: RestartWindow, now: float) -> tuple[RestartWindow, bool]:

@@ -2,25 +2,25 @@
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pykka import messages
 from pykka._envelope import Envelope
 
+from policies import validation
 from supervisors import links, proxy
 from supervisors.actor_timers import ActorTimer, start_timer
+from supervisors.definitions import check_settings
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason
 from supervisors.future import ReplyFuture
 from supervisors.incarnation import Incarnation, Watcher, offer
 from supervisors.instruments import Instruments
 from supervisors.mailboxes.mailbox import is_stop_request
+from supervisors.ref import Ref, require_ref
 from supervisors.refusals import MailboxFullError
 from supervisors.signals import Down, Kill, Signal, Stop, SystemRequest
 from supervisors.spec import Ladder
 from supervisors.timer import Timer
-
-if TYPE_CHECKING:
-    from supervisors.ref import Ref
 
 NO_REPLY: Any = object()
 """Returned by a handler that answers its asker later, through ``Actor.hold_reply``."""
@@ -57,6 +57,8 @@ class Actor(Incarnation):
     """True if the actor calls ``announce_ready`` itself, some time after ``on_start`` returned."""
     drains: ClassVar[bool] = False
     """True if a stop request lets the actor serve first what is in its mailbox by then."""
+    supervises: ClassVar[bool] = False
+    """True if this type of actor has children."""
     cancels: ClassVar[bool] = False
     """True if this type of actor has a coroutine to cancel."""
     last_hook_limit: ClassVar[float] = 30.0
@@ -71,6 +73,11 @@ class Actor(Incarnation):
     """How the end of a linked actor ends this one."""
     stash_limit: ClassVar[int] = 10_000
     """Messages that may be put aside with ``stash``."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """``ValueError`` for a subclass that is set up wrongly."""
+        super().__init_subclass__(**options)
+        check_settings(cls)
 
     # what an actor has only if it needs it
     handled_count = 0
@@ -95,13 +102,17 @@ class Actor(Incarnation):
         return value
 
     def signal(self, signal: Signal) -> None:
-        """Have ``signal`` come to this actor's ``on_signal``, ahead of its messages. Any thread."""
+        """Have ``signal`` come to this actor's ``on_signal``, ahead of its messages. Any thread. ``ValueError`` for
+        anything else: messages are told to the ``ref``.
+        """
+        validation.require_instance("Actor.signal: signal", signal, Signal)
         self.actor_inbox.put(Envelope(signal))
 
-    def watch(self, ref: "Ref") -> None:
+    def watch(self, ref: Ref) -> None:
         """Have one ``Down`` told to this actor when the present incarnation behind ``ref`` ends (at once if none).
-        Watching the same incarnation again changes nothing.
+        Watching the same incarnation again changes nothing. ``ValueError`` for what is no ``Ref``.
         """
+        require_ref("Actor.watch: ref", ref)
         target = ref.actor
         if target is None:
             self.signal(Down(ref.path, 0, ExitReason(ExitKind.NOPROC, f"{ref.path} is down")))
@@ -118,43 +129,59 @@ class Actor(Incarnation):
         watched[incarnation] = (target, hear)
         target.monitor(hear)
 
-    def unwatch(self, ref: "Ref") -> None:
-        """Hear no ``Down`` from ``ref`` any more, not even one that is on its way. In the actor's own thread."""
+    def unwatch(self, ref: Ref) -> None:
+        """Hear no ``Down`` from ``ref`` any more, not even one that is on its way. In the actor's own thread.
+        ``ValueError`` for what is no ``Ref``.
+        """
+        require_ref("Actor.unwatch: ref", ref)
         for incarnation, (target, hear) in tuple(self._watched.items()):
             if target.path == ref.path and self._watched.pop(incarnation, None) is not None:
                 target.demonitor(hear)
         self.mailbox.drop_signals(lambda signal: isinstance(signal, Down) and signal.path == ref.path)
 
-    def link(self, ref: "Ref") -> None:
+    def link(self, ref: Ref) -> None:
         """Share the fate of the present incarnation behind ``ref``: when one of the two ends abnormally, so does the
         other, with the kind ``linked``; if it traps exits it is told with ``LinkDown``. A link with nobody ends or
-        tells this actor at once. Linking twice changes nothing.
+        tells this actor at once. Linking twice changes nothing. ``ValueError`` for what is no ``Ref``, and for a place
+        above or below this actor's own: supervisors and those below them are tied already.
         """
+        require_ref("Actor.link: ref", ref)
         links.link(self, ref)
 
-    def unlink(self, ref: "Ref") -> None:
-        """Undo ``link``, for both. In the actor's own thread."""
+    def unlink(self, ref: Ref) -> None:
+        """Undo ``link``, for both. In the actor's own thread. ``ValueError`` for what is no ``Ref``."""
+        require_ref("Actor.unlink: ref", ref)
         links.unlink(self, ref)
 
     def send_after(self, seconds: float, message: Any) -> ActorTimer:
         """Have ``message`` come to this actor in ``seconds``; a ``Signal`` comes to ``on_signal``. The timer ends with
-        this incarnation. Any thread.
+        this incarnation. Any thread. ``ValueError`` for ``seconds`` that are negative or no finite number.
         """
+        validation.require_duration("Actor.send_after: seconds", seconds)
         return start_timer(self, seconds, message, None)
 
     def send_every(self, period: float, message: Any, first: float | None = None) -> ActorTimer:
         """Have ``message`` come again and again, ``period`` seconds after the last was sent, at first in ``first``
         seconds (``period`` unless told otherwise). While one waits to be handled no other is sent. Any thread.
+        ``ValueError`` for times that are no finite numbers, and for a ``period`` below a millisecond.
         """
-        return start_timer(self, period if first is None else first, message, period)
+        validation.require_duration("Actor.send_every: period", period, 0.001)
+        first = period if first is None else first
+        validation.require_duration("Actor.send_every: first", first)
+        return start_timer(self, first, message, period)
 
     def signal_at(self, when: float, signal: Signal) -> Timer:
-        """Have ``signal`` come to ``on_signal`` at ``when``, monotonic seconds."""
+        """Have ``signal`` come to ``on_signal`` at ``when``, monotonic seconds; at once if that has passed.
+
+        ``ValueError`` for a ``when`` that is no finite number, and for what is no ``Signal``.
+        """
+        validation.require_number("Actor.signal_at: when", when, -validation.CLOCK_LIMIT, validation.CLOCK_LIMIT)
+        validation.require_instance("Actor.signal_at: signal", signal, Signal)
         return self.runtime.timer.at(when, lambda: self.signal(signal))
 
     def hold_reply(self) -> ReplyFuture | None:
         """The future of the asker of the message in hand, to be answered later; None for a tell. The handler then
-        returns ``NO_REPLY``.
+        returns ``NO_REPLY``. From then on the answer is the caller's duty, also if this actor ends before it is given.
         """
         reply_to = self._in_hand.reply_to if self._in_hand is not None else None
         return reply_to if isinstance(reply_to, ReplyFuture) else None

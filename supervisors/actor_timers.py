@@ -1,6 +1,5 @@
 """Timers of an actor: messages and signals that come to it later, once or again and again, and end with it."""
 
-import math
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +62,7 @@ class ActorTimer:
 
 
 def start_timer(actor: "Actor", first: float, message: Any, period: float | None) -> ActorTimer:
-    """Set a timer of an actor. Raises ``ValueError`` for times that are none."""
-    _check("seconds", first, at_least=0.0)
-    if period is not None:
-        _check("period", period, at_least=1e-3)
+    """Set a timer of an actor: for once, or where there is a ``period`` again and again. Times in seconds."""
     timer = ActorTimer(actor, first, message, period)
     actor.own_timers.add(timer)
     if actor.exit_reason is not None:
@@ -74,8 +70,3 @@ def start_timer(actor: "Actor", first: float, message: Any, period: float | None
     elif timer.over():  # it has come already, before it was in the set
         actor.own_timers.discard(timer)
     return timer
-
-
-def _check(name: str, value: Any, at_least: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not at_least <= value < math.inf:
-        raise ValueError(f"{name} must be a finite number of seconds of at least {at_least:g}, got {value!r}")

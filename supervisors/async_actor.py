@@ -7,9 +7,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from policies import validation
 from supervisors.actor import NO_REPLY, Actor, WaitCell
 from supervisors.confinement import Confinement, confined
 from supervisors.current import current
+from supervisors.definitions import check_called, check_plain
 from supervisors.exits import SHUTDOWN, ExitReason
 from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
 from supervisors.incarnation import offer
@@ -39,7 +41,14 @@ class AsyncActor(Actor):
     cancels = True
     actor_inbox: LoopMailbox
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """``ValueError`` for a subclass with hooks of Pykka that are never called here."""
+        super().__init_subclass__(**options)
+        check_called(cls, {"on_start": "set_up", "on_stop": "tear_down", "on_failure": "tear_down"})
+        check_plain(cls, ("release",))
+
     def __init__(self, loop: LoopThread) -> None:
+        validation.require_instance(f"{type(self).__name__}.loop", loop, LoopThread)
         super().__init__()
         self.loop_thread = loop
         self._task: asyncio.Task[None] | None = None

@@ -2,7 +2,8 @@
 
 Each function sends a request and returns its future, which is always answered: ``get()`` it, or await it on an event
 loop. Errors are ``SupervisorError`` with OTP's word as ``code``, or ``pykka.ActorDeadError``, at once, if nobody is
-there. What is no ``ChildSpec`` and no id raises ``ValueError`` in the caller. Any thread.
+there. What is no ``ChildSpec`` and no id raises ``ValueError`` in the caller, and so does a reference to an actor that
+is no supervisor: such an actor never sees the request. Any thread.
 """
 
 import attrs
@@ -17,7 +18,7 @@ from supervisors.core.transitions import (
 )
 from supervisors.current import current_actor
 from supervisors.future import ReplyFuture
-from supervisors.ref import Ref
+from supervisors.ref import Ref, require_ref
 from supervisors.spec import ChildSpec
 
 
@@ -45,7 +46,7 @@ def start_child(supervisor: Ref, spec: ChildSpec) -> ReplyFuture:
     ``refused`` (the start failed, ``reason`` says why, and the child is not kept), ``deadlock``; ``ValueError`` for a
     spec that does not fit the supervisor.
     """
-    return supervisor.request(StartChild(0, spec, _asker(supervisor)))
+    return _checked(supervisor).request(StartChild(0, spec, _asker(supervisor)))
 
 
 def terminate_child(supervisor: Ref, child: str | Ref) -> ReplyFuture:
@@ -55,10 +56,11 @@ def terminate_child(supervisor: Ref, child: str | Ref) -> ReplyFuture:
     The children of a pool may be named by their reference. Errors: ``not_found``, ``deadlock``.
     """
     if isinstance(child, Ref):
-        below = f"{supervisor.path}/"
-        name = child.path.removeprefix(below) if child.path.startswith(below) else f"/{child.path}"  # nobody's id
+        below = f"{_checked(supervisor).path}/"
+        is_below = child.path.startswith(below) and child.runtime is supervisor.runtime
+        name = child.path.removeprefix(below) if is_below else f"/{child.path}"  # nobody's id
         return supervisor.request(TerminateChild(0, name, _asker(supervisor), by_ref=True))
-    return supervisor.request(TerminateChild(0, child, _asker(supervisor)))
+    return _checked(supervisor).request(TerminateChild(0, child, _asker(supervisor)))
 
 
 def restart_child(supervisor: Ref, child: str) -> ReplyFuture:
@@ -66,34 +68,42 @@ def restart_child(supervisor: Ref, child: str) -> ReplyFuture:
 
     Errors: ``not_found``, ``running``, ``restarting``, ``refused``, ``deadlock``, ``simple_one_for_one`` (a pool's).
     """
-    return supervisor.request(RestartChild(0, child, _asker(supervisor)))
+    return _checked(supervisor).request(RestartChild(0, child, _asker(supervisor)))
 
 
 def delete_child(supervisor: Ref, child: str) -> ReplyFuture:
     """Forget a child that does not run. Errors: ``not_found``, ``running``, ``restarting``, ``simple_one_for_one``."""
-    return supervisor.request(DeleteChild(0, child))
+    return _checked(supervisor).request(DeleteChild(0, child))
 
 
 def reset_restarts(supervisor: Ref, child: str | None = None) -> ReplyFuture:
     """Forget the failures of a child, so that its next restart is not delayed as one of a streak; without a child those
     of all children, and the restarts the supervisor has counted. Error: ``not_found``.
     """
-    return supervisor.request(ResetRestarts(0, child))
+    return _checked(supervisor).request(ResetRestarts(0, child))
 
 
 def which_children(supervisor: Ref) -> ReplyFuture:
     """Ask for the children, a tuple of ``ChildInfo`` in start order."""
-    return supervisor.request(WhichChildren())
+    return _checked(supervisor).request(WhichChildren())
 
 
 def count_children(supervisor: Ref) -> ReplyFuture:
     """Ask for the numbers of children, a dict: ``specs``, ``active`` (alive), ``supervisors``, ``workers``."""
-    return supervisor.request(CountChildren())
+    return _checked(supervisor).request(CountChildren())
 
 
 def get_child_spec(supervisor: Ref, child: str) -> ReplyFuture:
     """Ask for the ``ChildSpec`` of a child, with its defaults filled in. Error: ``not_found``."""
-    return supervisor.request(GetChildSpec(child))
+    return _checked(supervisor).request(GetChildSpec(child))
+
+
+def _checked(supervisor: Ref) -> Ref:
+    require_ref("supervisor", supervisor)
+    actor = supervisor.actor
+    if actor is not None and not actor.supervises:
+        raise ValueError(f"{supervisor.path} is a {type(actor).__name__}, no supervisor: it has no children to ask for")
+    return supervisor
 
 
 def _asker(supervisor: Ref) -> str | None:

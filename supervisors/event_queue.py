@@ -3,15 +3,12 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from policies.validation import require_integer
+from policies import validation
 from supervisors.events import Event
-
-if TYPE_CHECKING:
-    from supervisors.runtime import Runtime
+from supervisors.runtime import Runtime
 
 
 class EventQueue:
@@ -25,12 +22,14 @@ class EventQueue:
 
     def __init__(
         self,
-        runtime: "Runtime",
+        runtime: Runtime,
         function: Callable[[Event], object],
         kinds: Iterable[str] | None = None,
         limit: int = 10_000,
     ) -> None:
-        require_integer("EventQueue.limit", limit, 1)
+        validation.require_instance("EventQueue.runtime", runtime, Runtime)
+        validation.require_function("EventQueue.function", function)
+        validation.require_integer("EventQueue.limit", limit, 1)
         self.dropped = 0
         """Events that the function never saw."""
         self._function = function
@@ -52,14 +51,15 @@ class EventQueue:
 
     def close(self, timeout: float = 2.0) -> bool:
         """Take no more events, and wait at most ``timeout`` seconds for those that wait. True if all were handled;
-        those that were not are dropped.
+        those that were not are dropped. ``ValueError`` for what is no time; then it is not closed.
         """
+        validation.require_duration("EventQueue.close: timeout", timeout, endless=True)
         self._unsubscribe()
         with self._condition:
             self._closed = True
             self._condition.notify()
         if threading.current_thread() is not self._thread:
-            self._thread.join(timeout)
+            self._thread.join(min(timeout, threading.TIMEOUT_MAX))
         with self._condition:
             self.dropped += len(self._events)
             self._events.clear()

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import attrs
 
+from policies import validation
 from supervisors.trace import Trace
 
 
@@ -39,18 +40,22 @@ class ExitKind(enum.Enum):
 class ExitReason:
     """The reason of one ended incarnation."""
 
-    kind: ExitKind
-    detail: str = ""
+    kind: ExitKind = attrs.field(validator=validation.member(ExitKind))
+    detail: str = attrs.field(default="", validator=validation.instance_of(str))
     """One sentence for people."""
-    error_type: str = ""
-    error_text: str = ""
+    error_type: str = attrs.field(default="", validator=validation.instance_of(str))
+    error_text: str = attrs.field(default="", validator=validation.instance_of(str))
     _trace: str | Trace = attrs.field(default="", alias="traceback", repr=False, eq=str)
-    cause: "ExitReason | None" = None
+    cause: "ExitReason | None" = attrs.field(default=None)
     """The reason further down the tree: what made a supervisor give up."""
     value: Any = None
     """What a normally ended actor leaves behind, for example the verdict of a judge."""
-    leaked: tuple[str, ...] = ()
+    leaked: tuple[str, ...] = attrs.field(default=(), validator=validation.each(of=validation.instance_of(str)))
     """Paths below a supervisor that would not stop when it ended: they were abandoned, their threads may live on."""
+
+    @cause.validator
+    def _check_cause(self, _attribute: "attrs.Attribute[Any]", value: object) -> None:
+        validation.require_instance("ExitReason.cause", value, ExitReason, optional=True)
 
     @property
     def traceback(self) -> str:
@@ -85,6 +90,7 @@ class ExitReason:
     @classmethod
     def of(cls, kind: ExitKind, error: BaseException, detail: str = "") -> "ExitReason":
         """The reason made from a live exception, which is let go: files, lines and names are kept, but no frame."""
+        validation.require_instance("ExitReason.of: error", error, BaseException)
         return cls(
             kind,
             detail,
@@ -102,6 +108,7 @@ class ActorExit(BaseException):
     """Raised inside an actor to end it on purpose with a reason. Passes through ``except Exception``."""
 
     def __init__(self, reason: ExitReason) -> None:
+        validation.require_instance("ActorExit.reason", reason, ExitReason)
         super().__init__(str(reason))
         self.reason = reason
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 from loguru import logger
 
+from policies import validation
 from supervisors.ask_cycles import check_wait
 from supervisors.current import current
 
@@ -58,9 +59,12 @@ class ReplyFuture(pykka.Future[Any]):
     def get(self, *, timeout: float | None = None) -> Any:
         """The value, waiting at most ``timeout`` seconds. Raises the error that was answered, or ``pykka.Timeout``.
 
-        An interrupt from the keyboard ends the wait of the main thread, within half a second if it came at a bad moment
-        or to another thread.
+        A time that has passed (below 0) is none. What is no time is a ``ValueError``, also if the answer is there. An
+        interrupt from the keyboard ends the wait of the main thread, within half a second if it came at a bad moment or
+        to another thread.
         """
+        if timeout is not None and (type(timeout) is not float or timeout != timeout):  # noqa: PLR0124 - NaN
+            _check_time_left(timeout)
         if self._answer is None:
             if self._get_hook is not None:
                 return super().get(timeout=timeout)
@@ -90,7 +94,9 @@ class ReplyFuture(pykka.Future[Any]):
             raise queue.Full
 
     def set_exception(self, exc_info: Any = None) -> None:
-        """Answer with an error (a ``sys.exc_info()`` triple, or the one being handled)."""
+        """Answer with an error: a ``sys.exc_info()`` triple, or the one being handled. ``offer`` takes an exception."""
+        if exc_info is not None and not (isinstance(exc_info, tuple) and len(exc_info) == 3):
+            raise validation.wrong("ReplyFuture.set_exception: exc_info", "what sys.exc_info() returns", exc_info)
         kind, error, trace = sys.exc_info() if exc_info is None else exc_info
         if error is None:
             error = kind() if kind is not None else RuntimeError("set_exception() while no exception is handled")
@@ -99,17 +105,24 @@ class ReplyFuture(pykka.Future[Any]):
 
     def set_get_hook(self, func: Callable[[float | None], Any]) -> None:
         """Compute the value in ``get``. Used by Pykka's ``map``, ``filter``, ``join``, ``reduce`` and ``stop``."""
+        validation.require_function("ReplyFuture.set_get_hook: func", func)
         if self._answer is not None:
             raise queue.Full
         super().__init__()
         super().set_get_hook(func)
 
     def offer(self, value: Any = None, error: BaseException | None = None) -> bool:
-        """Answer unless somebody has: the late reply of an abandoned actor is dropped. True if this one counted."""
-        return self._settle((value, error, None if error is None else error.__traceback__))
+        """Answer unless somebody has: the late reply of an abandoned actor is dropped. True if this one counted.
+        ``ValueError`` for an ``error`` that is no exception.
+        """
+        if error is None:
+            return self._settle((value, None, None))
+        validation.require_instance("ReplyFuture.offer: error", error, BaseException)
+        return self._settle((None, error, error.__traceback__))
 
     def add_done_callback(self, callback: "Callable[[ReplyFuture], None]") -> None:
         """Call ``callback(self)`` once answered, in the answering thread; at once if it is. Its errors are logged."""
+        validation.require_function("ReplyFuture.add_done_callback: callback", callback)
         self.__dict__.setdefault("_callbacks", deque()).append(callback)
         if self._answer is not None:
             self._run_callbacks()
@@ -216,6 +229,12 @@ class ReplyFuture(pykka.Future[Any]):
             callback(self)
         except Exception as error:  # noqa: BLE001 - what waits for an answer must not harm the one who gives it
             logger.opt(exception=error).error("a done callback failed: {!r}", error)
+
+
+def _check_time_left(timeout: object) -> None:
+    """Deadlines that have passed are no mistake: whoever has several answers to wait for counts below 0."""
+    if not validation.is_number(timeout, -validation.CLOCK_LIMIT, 0.0):
+        validation.require_duration("ReplyFuture.get: timeout", timeout, endless=True)
 
 
 def _fit_for_asyncio(error: BaseException) -> BaseException:

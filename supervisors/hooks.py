@@ -6,13 +6,11 @@ from typing import Any
 import attrs
 from loguru import logger
 
+from policies import validation
 from supervisors.events import Ended, Event, Restarting, Started
 from supervisors.exits import Killed
 
-
-def _callable(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if value is not None and not callable(value):
-        raise ValueError(f"{type(instance).__name__}.{attribute.name} must be callable or None, got {value!r}")
+_callable = validation.function(optional=True)
 
 
 @attrs.frozen

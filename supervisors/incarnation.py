@@ -18,6 +18,7 @@ import pykka
 from loguru import logger
 from pykka._envelope import Envelope
 
+from policies import validation
 from supervisors.actor_timers import OwnEnvelope
 from supervisors.events import MailboxHigh, ZombieEnded
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
@@ -128,8 +129,13 @@ class Incarnation(pykka.Actor):
 
     @property
     def bound(self) -> bool:
-        """True once a runtime has started it: an actor lives once, a restart needs a new one."""
-        return self._runtime is not None
+        """True once a runtime has started it: an actor lives once, a restart needs a new one. ``RuntimeError`` if its
+        constructor was not run to the end.
+        """
+        try:
+            return self._runtime is not None
+        except AttributeError:
+            raise RuntimeError(f"{type(self).__name__}.__init__ must begin with super().__init__()") from None
 
     @property
     def mailbox(self) -> ActorMailbox:
@@ -170,8 +176,9 @@ class Incarnation(pykka.Actor):
 
     def monitor(self, watcher: Watcher) -> None:
         """Call ``watcher`` with ``Ready`` and, exactly once, with ``Down``; in the thread where it happens, so it
-        must only pass the signal on. Any thread.
+        must only pass the signal on. Any thread. ``ValueError`` for what cannot be called.
         """
+        validation.require_function("Actor.monitor: watcher", watcher)
         with self._life:
             if self.exit_reason is None:
                 self._watchers.append(watcher)

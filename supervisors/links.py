@@ -1,7 +1,8 @@
 """Links: two actors that share their fate (OTP ``link``).
 
 A link is symmetric and belongs to two incarnations. When one of them ends abnormally the other is ended as well, unless
-it traps exits; then it is told, of normal ends too. Links are for peers; a supervisor and its children need none.
+it traps exits; then it is told, of normal ends too. Links are for peers. A supervisor stops its children when it ends,
+and restarts those that crash; linked to one it would end with the whole tree instead, so that is refused.
 """
 
 import threading
@@ -19,10 +20,15 @@ _lock = threading.RLock()
 
 
 def link(actor: "Actor", ref: "Ref") -> None:
-    """Link ``actor`` to the present incarnation behind ``ref``; if that is down, it is told or ended at once."""
+    """Link ``actor`` to the present incarnation behind ``ref``; if that is down, it is told or ended at once.
+
+    Raises ``ValueError`` if one of the two is above the other in the tree.
+    """
     peer = ref.actor
     if peer is actor:
         return
+    if actor.bound and actor.runtime is ref.runtime:
+        _check_apart(actor.path, ref.path)
     with _lock:
         if peer is not None and peer.exit_reason is None:
             actor.linked_peers[peer.incarnation] = peer
@@ -57,6 +63,15 @@ def sever(actor: "Actor", reason: ExitReason) -> None:
             peer.linked_peers.pop(actor.incarnation, None)
     for peer in peers:
         _tell(peer, LinkDown(actor.path, actor.incarnation, reason))
+
+
+def _check_apart(mine: str, other: str) -> None:
+    below, above = (mine, other) if mine.startswith(f"{other}/") else (other, mine)
+    if below.startswith(f"{above}/"):
+        raise ValueError(
+            f"{mine} cannot be linked to {other}: a crash of {below} would end {above} with all below it, instead of "
+            "being restarted. watch() tells of an end; a significant child ends its supervisor in order"
+        )
 
 
 def _tell(peer: "Actor", news: LinkDown) -> None:

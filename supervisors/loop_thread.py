@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from policies import validation
 from supervisors.confinement import make_task
 from supervisors.threads import raise_in_frame, thread_frame, thread_stack
 
@@ -27,10 +28,12 @@ class LoopThread:
     """Owns one event loop. Async actors attach to it; when the last one has detached, tasks left over are cancelled,
     the loop is closed and the thread ends. So a driver's successor never meets the loop of its predecessor.
 
-    Nothing else ends it: neither ``loop.stop()`` in a handler nor a ``SystemExit`` in a foreign task.
+    Nothing else ends it: neither ``loop.stop()`` in a handler nor a ``SystemExit`` in a foreign task. ``name`` is for
+    people who look at threads; ``ValueError`` for what is no text.
     """
 
     def __init__(self, name: str) -> None:
+        validation.require_instance("LoopThread.name", name, str)
         self.name = name
         self.blocked_on: ReplyFuture | None = None
         """The answer for which code on this loop blocks the thread, and with it all actors of the loop."""
@@ -57,7 +60,10 @@ class LoopThread:
         return self._thread.is_alive()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait for the end. True if it came within ``timeout`` seconds."""
+        """Wait for the end. True if it came within ``timeout`` seconds. ``ValueError`` for what is no time."""
+        if timeout is not None:
+            validation.require_duration("LoopThread.join: timeout", timeout, endless=True)
+            timeout = min(timeout, threading.TIMEOUT_MAX)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 

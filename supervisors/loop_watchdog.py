@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from policies import validation
 from supervisors.async_actor import running_actor
 from supervisors.events import Abandoned, LadderRung
 from supervisors.exits import ExitKind, ExitReason
@@ -22,9 +23,16 @@ class LoopWatchdog:
 
     After ``limit`` seconds without a turn the actor found on the stack gets ``Killed`` raised in it; after ``grace``
     more seconds every actor of the loop is abandoned, so that their supervisors can start anew on another loop.
+    ``ValueError`` for less than a millisecond: it looks at the loop four times within the shorter of the two.
     """
 
     def __init__(self, runtime: "Runtime", loop: LoopThread, limit: float, grace: float) -> None:
+        if not hasattr(runtime, "timer"):
+            raise validation.wrong("LoopWatchdog.runtime", "a Runtime", runtime)
+        if not hasattr(loop, "loop"):
+            raise validation.wrong("LoopWatchdog.loop", "a LoopThread", loop)
+        validation.require_duration("LoopWatchdog.limit", limit, 0.001)
+        validation.require_duration("LoopWatchdog.grace", grace, 0.001)
         self._runtime = runtime
         self._loop = loop
         self._limit = limit

@@ -3,6 +3,8 @@
 import threading
 from typing import TYPE_CHECKING, Any
 
+from policies import validation
+
 if TYPE_CHECKING:
     from supervisors.ref import Ref
 
@@ -30,12 +32,14 @@ class Names:
             raise ValueError(f"the name {name!r} is that of {holder.path}: release it first, or choose another")
 
     def release(self, name: str) -> bool:
-        """Free a name. False if nobody had it."""
+        """Free a name. False if nobody had it. ``ValueError`` for what is no name."""
+        _check(name)
         with self._lock:
             return self._refs.pop(name, None) is not None
 
     def whereis(self, name: str) -> "Ref | None":
-        """Who has this name; None if nobody."""
+        """Who has this name; None if nobody. ``ValueError`` for what is no name."""
+        _check(name)
         return self._refs.get(name)
 
     def all(self) -> dict[str, str]:
@@ -52,4 +56,4 @@ class Names:
 
 def _check(name: Any) -> None:
     if not isinstance(name, str) or not name.strip() or "/" in name:
-        raise ValueError(f"a name must be a non-empty string without '/' (paths have those), got {name!r}")
+        raise validation.wrong("a name", "a non-empty string without '/' (paths have those: see Runtime.ref)", name)

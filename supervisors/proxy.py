@@ -35,6 +35,9 @@ class ActorProxy:
     _ref: "Ref"
 
     def __init__(self, ref: "Ref") -> None:
+        from supervisors.ref import require_ref  # noqa: PLC0415 - whose references make proxies
+
+        require_ref("ActorProxy.ref", ref)
         object.__setattr__(self, "_ref", ref)
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pykka._envelope import Envelope
 
-from supervisors.actor import Actor
+from policies import validation
 from supervisors.ask_cycles import check_wait
 from supervisors.current import current
 from supervisors.errand import Errand
@@ -20,6 +20,7 @@ from supervisors.refusals import MailboxFullError, NotHandledError
 from supervisors.signals import Down, Signal
 
 if TYPE_CHECKING:
+    from supervisors.actor import Actor
     from supervisors.mailboxes.kept import KeptMail
     from supervisors.runtime import Runtime
 
@@ -51,7 +52,7 @@ class Ref:
         return self._runtime
 
     @property
-    def actor(self) -> Actor | None:
+    def actor(self) -> "Actor | None":
         """The present incarnation; for supervisors, ladders and tools, not for talking to it."""
         return self._actor
 
@@ -82,11 +83,15 @@ class Ref:
 
         Raises what the target raised, or ``NotHandledError`` (a ``pykka.ActorDeadError``) if nobody lives there or the
         target ended before it took the message up, another ``pykka.ActorDeadError`` if it ended while it was at it,
-        ``MailboxFullError``, ``pykka.Timeout``; in an actor, ``AskCycleError`` if the target waits for that actor. Not
-        for code on an event loop: await ``request`` there.
+        ``MailboxFullError``, ``pykka.Timeout``; in an actor, ``AskCycleError`` if the target waits for that actor. What
+        is no time is a ``ValueError``, and nothing is sent. Not for code on an event loop: await ``request`` there.
         """
+        if type(timeout) is not float or not timeout >= 0.0:  # nearly never: an ask costs a few microseconds
+            validation.require_duration("Ref.ask: timeout", timeout, endless=True)
         asker = current.get()
         if wait or asker is None:
+            if wait:
+                validation.require_instance("Ref.ask: wait (timeout says for how long)", wait, bool)
             return self.request(message, wait=timeout if wait else None).get(timeout=timeout)
         future = ReplyFuture()
         future.target = self
@@ -105,8 +110,10 @@ class Ref:
     def request(self, message: Any, *, wait: float | None = None) -> ReplyFuture:
         """Send; the future can be awaited or waited for, and is always answered. ``wait`` are seconds for which the
         message may wait for somebody to live there: it is then sent again to the next incarnation, for as long as none
-        has taken it up.
+        has taken it up. What is no time is a ``ValueError``, and then nothing is sent.
         """
+        if wait is not None:
+            validation.require_duration("Ref.request: wait", wait, endless=True)
         future = ReplyFuture()
         future.target = self
         sender = current.get()
@@ -122,8 +129,9 @@ class Ref:
 
     def monitor(self, watcher: Watcher) -> Callable[[], None]:
         """Call ``watcher`` with one ``Down`` for the present incarnation (``noproc`` at once if there is none). Returns
-        the function that ends the watch.
+        the function that ends the watch. ``ValueError`` for a watcher that cannot be called.
         """
+        validation.require_function("Ref.monitor: watcher", watcher)
         actor = self._actor
         if actor is None:
             watcher(Down(self.path, 0, ExitReason(ExitKind.NOPROC, f"{self.path} is down")))
@@ -148,7 +156,7 @@ class Ref:
         else:
             offer(envelope.reply_to, error=NotHandledError(f"{self.path} is down"))
 
-    def point_to(self, actor: Actor | None) -> None:
+    def point_to(self, actor: "Actor | None") -> None:
         """Swap the incarnation. Only its supervisor does this."""
         self._actor = actor
         if actor is not None and self._arrivals:
@@ -158,6 +166,7 @@ class Ref:
         """Call ``callback`` once with the next living incarnation, in the thread that launches it; at once if one lives
         there. It must only pass a message on.
         """
+        validation.require_function("Ref.when_up: callback", callback)
         with self._runtime.lock:
             if self._arrivals is None:
                 self._arrivals = deque()
@@ -174,7 +183,7 @@ class Ref:
                 return
             callback(actor)
 
-    def send(self, envelope: Envelope[Any], sender: Actor | None) -> None:
+    def send(self, envelope: Envelope[Any], sender: "Actor | None") -> None:
         """Put an envelope into the mailbox of whoever lives there, on behalf of ``sender``."""
         actor = self._actor
         if sender is not None and sender.fenced:
@@ -189,3 +198,9 @@ class Ref:
         kept = self.kept
         if kept is None or not kept.park(envelope):
             self.refuse(envelope, "down")
+
+
+def require_ref(name: str, value: object) -> None:
+    """Raise ``ValueError`` unless ``value`` is a ``Ref``. ``name`` is how the error calls it."""
+    if not isinstance(value, Ref):
+        raise validation.wrong(name, "a Ref, as Runtime.ref(path) and Actor.ref give it", value)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pykka
 from loguru import logger
 
-from policies.validation import require_integer
+from policies import validation
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
 from supervisors.current import current_actor
@@ -52,13 +52,15 @@ class Runtime:
     """One tree of actors. All methods may be called from any thread.
 
     Independent of other runtimes in the process: names, events and the end are this runtime's own. ``clock`` is for
-    tests, see ``supervisors.testing.FakeClock``.
+    tests, see ``supervisors.testing.FakeClock``. What is wrongly given is a ``ValueError``, and changes nothing.
     """
 
     def __init__(self, name: str = "system", clock: Clock = SYSTEM_CLOCK, *, max_zombies: int = 8) -> None:
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"Runtime.name must be a non-empty string, the first part of every path; got {name!r}")
-        require_integer("Runtime.max_zombies", max_zombies, 0)
+        if not isinstance(name, str) or not all(name.split("/")):
+            raise validation.wrong("Runtime.name", "a non-empty string, the first part of every path", name)
+        if not callable(getattr(clock, "timers", None)) or not callable(getattr(clock, "monotonic", None)):
+            raise validation.wrong("Runtime.clock", "a Clock, such as supervisors.testing.FakeClock()", clock)
+        validation.require_integer("Runtime.max_zombies", max_zombies, 0)
         self.name = name
         self.max_zombies = max_zombies
         """More abandoned actors than this, and ``ManyZombies`` is announced."""
@@ -97,13 +99,13 @@ class Runtime:
         Raises ``RuntimeError`` with the reason if it refuses or if this runtime has had its tree or its end,
         ``ValueError`` for what is no new actor, ``pykka.Timeout`` after ``timeout`` seconds.
         """
+        validation.require_duration("Runtime.start: timeout", timeout, endless=True)
         if self._root is not None:
             raise RuntimeError(f"the runtime {self.name!r} was started already: make a new one for a new tree")
         if self.closed:
             what = "stayed behind when the process was forked" if self._left_behind else "has ended"
             raise RuntimeError(f"the runtime {self.name!r} {what}: make a new one for a new tree")
-        if not isinstance(root, Actor) or root.bound:
-            raise ValueError(f"the root of a tree must be an Actor, not yet started; got {root!r}")
+        _check_new("the root of a tree", root)
         ready = ReplyFuture()
 
         def hear(signal: Signal) -> None:
@@ -133,6 +135,8 @@ class Runtime:
         An actor of this tree would wait in its own thread for its own end: it is answered False at once.
         In a forked child there is nothing to end: True at once.
         """
+        validation.require_duration("Runtime.stop: timeout", timeout, endless=True)
+        validation.require_instance("Runtime.stop: reason", reason, ExitReason)
         if self._left_behind:
             return True
         root = self._root
@@ -170,7 +174,10 @@ class Runtime:
         self.timer.close()
 
     def launch(self, actor: Actor, path: str) -> None:
-        """Give the actor its path and start it. What goes wrong becomes its exit reason."""
+        """Give the actor its path and start it. What goes wrong becomes its exit reason. Anything but a new actor and a
+        path of this tree is a ``ValueError``.
+        """
+        _check_new("what Runtime.launch starts", actor)
         actor.bind(self, path)
         actor.ref.point_to(actor)
         if self.registers(actor):
@@ -192,6 +199,9 @@ class Runtime:
 
     def kill(self, actor: Actor, ladder: Ladder, reason: ExitReason) -> None:
         """Run the kill ladder on an actor; returns at once."""
+        validation.require_instance("Runtime.kill: actor", actor, Actor)
+        validation.require_instance("Runtime.kill: ladder", ladder, Ladder)
+        validation.require_instance("Runtime.kill: reason", reason, ExitReason)
         if self._deadline is not None:
             ladder = ladder.within(max(0.0, self._deadline - self.clock.monotonic()) / _SHARE)
         LadderRun(self, actor, ladder, reason).begin()
@@ -201,12 +211,19 @@ class Runtime:
     def ref(self, path: str) -> Ref:
         """The stable reference to a path, also before and after somebody lives there. The same one for as long as an
         actor lives there or anybody keeps it: names of children that never come back are not kept for ever.
+        ``ValueError`` for what can be no place in this tree: all paths begin with the name of the runtime.
         """
         with self.lock:
-            ref = self._refs.get(path)
+            ref = self._refs.get(path) if isinstance(path, str) else None
             if ref is None:
+                self._check_place(path)
                 ref = self._refs[path] = Ref(self, path)
             return ref
+
+    def _check_place(self, path: object) -> None:
+        if not isinstance(path, str) or not f"{path}/".startswith(f"{self.name}/") or "//" in f"{path}/":
+            allowed = f"{self.name!r} or begin with '{self.name}/', such as '{self.name}/child'"
+            raise validation.wrong("Runtime.ref: path", allowed, path)
 
     def refs(self) -> tuple[Ref, ...]:
         """The names of all living actors, and those that anybody keeps, in the order in which they came up."""
@@ -234,11 +251,13 @@ class Runtime:
         return self._subscribers.add(subscriber, kinds)
 
     def emit(self, event: Event) -> None:
-        """Tell the subscribers, in this thread. One that raises is logged and harms nobody.
+        """Tell the subscribers, in this thread. One that raises is logged and harms nobody. What is no ``Event`` is a
+        ``ValueError``.
 
         A dead letter that comes of telling a dead letter, as by a subscriber that tells an actor which is down, is
         counted and not told again.
         """
+        validation.require_instance("Runtime.emit: event", event, Event)
         if event.kind != "dead_letter":
             self._tell(event)
             return
@@ -296,6 +315,11 @@ class Runtime:
         with self.lock:
             zombies = tuple(self._zombies.values())
         return {f"{actor.path}#{actor.incarnation}": actor.stack() for actor in zombies}
+
+
+def _check_new(what: str, actor: object) -> None:
+    if not isinstance(actor, Actor) or actor.bound:
+        raise validation.wrong(what, "an Actor, not yet started", actor)
 
 
 _open_runtimes: "weakref.WeakSet[Runtime]" = weakref.WeakSet()

@@ -27,7 +27,7 @@ class Stop(Signal):
 class Kill(Signal):
     """End after the message in hand, as killed: for an actor that no exception can be raised in just now."""
 
-    reason: ExitReason
+    reason: ExitReason = attrs.field(validator=validation.instance_of(ExitReason))
 
 
 @attrs.frozen

@@ -69,6 +69,7 @@ class Ladder:
         """The same ladder, each rung shortened in proportion so that it ends within ``seconds``. One that waits for a
         tree is left as it is: the ladders of the tree shorten it.
         """
+        validation.require_duration("Ladder.within: seconds", seconds, endless=True)
         if math.isinf(self.total) or self.total <= seconds:
             return self
         part = seconds / self.total
@@ -113,12 +114,12 @@ class ChildSpec:
     @id.validator
     def _check_id(self, _attribute: "attrs.Attribute[str]", value: Any) -> None:
         if not isinstance(value, str) or not value or "/" in value:
-            raise ValueError(f"ChildSpec.id must be a non-empty string without '/', got {value!r}")
+            raise validation.wrong("ChildSpec.id", "a non-empty string without '/'", value)
 
     @start.validator
     def _check_start(self, _attribute: "attrs.Attribute[Any]", value: Any) -> None:
         if not callable(value):
-            raise ValueError(f"ChildSpec.start of child {self.id!r} must be callable, got {value!r}")  # noqa: TRY004
+            raise validation.wrong(f"ChildSpec.start of child {self.id!r}", "callable", value)
 
     def __attrs_post_init__(self) -> None:
         if self.significant and self.restart is RestartType.PERMANENT:
@@ -136,7 +137,7 @@ class ChildSpec:
 
 def _as_tuple(specs: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
     if not isinstance(specs, Iterable):
-        raise ValueError(f"SupervisorSpec.children must be an iterable of ChildSpec values, got {specs!r}")  # noqa: TRY004
+        raise validation.wrong("SupervisorSpec.children", "an iterable of ChildSpec values", specs)
     return tuple(specs)
 
 
@@ -186,11 +187,11 @@ def check_child_specs(specs: Iterable[ChildSpec], auto_shutdown: AutoShutdown = 
     ``bad_combination``.
     """
     if not isinstance(auto_shutdown, AutoShutdown):
-        raise ValueError(f"auto_shutdown must be one of {', '.join(map(str, AutoShutdown))}, got {auto_shutdown!r}")  # noqa: TRY004
+        raise validation.wrong("auto_shutdown", f"one of {', '.join(map(str, AutoShutdown))}", auto_shutdown)
     seen: set[str] = set()
     for spec in _as_tuple(specs):
         if not isinstance(spec, ChildSpec):
-            raise ValueError(f"SupervisorSpec.children must be ChildSpec values, got {spec!r}")  # noqa: TRY004
+            raise validation.wrong("SupervisorSpec.children", "ChildSpec values", spec)
         if spec.id in seen:
             raise ValueError(f"duplicate child id {spec.id!r}: ids are unique within a supervisor")
         seen.add(spec.id)

@@ -90,6 +90,7 @@ class Supervision(Actor):
     """
 
     defers_ready = True
+    supervises = True
     last_hook_limit = math.inf
     link_ladder = SUPERVISOR_LADDER
 

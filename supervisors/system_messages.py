@@ -2,11 +2,12 @@
 
 They are signals: served between two messages, ahead of those that wait, and while the actor is suspended; an actor that
 is stuck in a handler answers when it comes out of it. Each function sends one and returns its ``ReplyFuture``; without
-an actor there it fails at once with ``NotHandledError``. ``glance`` asks nobody.
+an actor there it fails at once with ``NotHandledError``. ``glance`` asks nobody. What is wrongly given raises
+``ValueError`` in the caller.
 """
 
 import functools
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import attrs
 
@@ -14,13 +15,11 @@ from policies import validation
 from supervisors.actor import Actor
 from supervisors.async_actor import AsyncActor
 from supervisors.future import ReplyFuture
+from supervisors.loop_thread import LoopThread
+from supervisors.ref import Ref, require_ref
 from supervisors.short_text import redacted_text
 from supervisors.signals import SystemRequest
 from supervisors.thread_actor import ThreadActor
-
-if TYPE_CHECKING:
-    from supervisors.loop_thread import LoopThread
-    from supervisors.ref import Ref
 
 MAX_TEXT = 2000
 """Most characters of one value or message that are shown."""
@@ -63,50 +62,50 @@ class Statistics:
         return attrs.asdict(self)
 
 
-def suspend(ref: "Ref") -> ReplyFuture:
+def suspend(ref: Ref) -> ReplyFuture:
     """Have the actor serve signals only, from when it has finished its message in hand. Answers True when it does."""
-    return ref.request(Suspend())
+    return _checked(ref).request(Suspend())
 
 
-def resume(ref: "Ref") -> ReplyFuture:
+def resume(ref: Ref) -> ReplyFuture:
     """Have it serve messages again. Answers True."""
-    return ref.request(Resume())
+    return _checked(ref).request(Resume())
 
 
-def get_state(ref: "Ref", text: int = 200) -> ReplyFuture:
+def get_state(ref: Ref, text: int = 200) -> ReplyFuture:
     """Ask for the attributes of the actor, a dict of name to text of at most ``text`` characters, made in the actor's
     own thread. Those of the kernel are left out; ``Actor.redact`` decides what is seen of the others.
     """
-    return ref.request(GetState(text))
+    return _checked(ref).request(GetState(text))
 
 
-def statistics(ref: "Ref") -> ReplyFuture:
+def statistics(ref: Ref) -> ReplyFuture:
     """Ask for ``Statistics``. That the answer comes shows that the actor serves its mailbox."""
-    return ref.request(GetStatistics())
+    return _checked(ref).request(GetStatistics())
 
 
-def glance(ref: "Ref") -> Statistics | None:
+def glance(ref: Ref) -> Statistics | None:
     """The same without asking, so also of an actor that is stuck; None if nobody lives there. Any thread."""
-    actor = ref.actor
+    actor = _checked(ref).actor
     return _statistics(actor) if actor is not None else None
 
 
-def measure(ref: "Ref", *, on: bool = True) -> ReplyFuture:
+def measure(ref: Ref, *, on: bool = True) -> ReplyFuture:
     """Have the actor measure the time it spends in handlers, from 0, or no longer. Answers True."""
-    return ref.request(Measure(on))
+    return _checked(ref).request(Measure(on))
 
 
-def trace_messages(ref: "Ref", count: int = 100, seconds: float = 60.0, text: int = 200) -> ReplyFuture:
+def trace_messages(ref: Ref, count: int = 100, seconds: float = 60.0, text: int = 200) -> ReplyFuture:
     """Have each message that the actor handles announced as event ``Traced``: ``count`` of them (10,000 at most), for
     ``seconds`` (3,600 at most), with ``text`` characters (2,000 at most) of the message. It ends by itself, announced
     as ``TraceEnded``; another trace takes its place. Ends with the incarnation. Answers True when it has begun.
     """
-    return ref.request(Trace(count, seconds, text))
+    return _checked(ref).request(Trace(count, seconds, text))
 
 
-def stop_trace(ref: "Ref") -> ReplyFuture:
+def stop_trace(ref: Ref) -> ReplyFuture:
     """End a trace. Answers True."""
-    return ref.request(StopTrace())
+    return _checked(ref).request(StopTrace())
 
 
 @attrs.frozen
@@ -187,10 +186,15 @@ class StopTrace(SystemRequest):
         return True
 
 
+def _checked(ref: Ref) -> Ref:
+    require_ref("ref", ref)
+    return ref
+
+
 @functools.cache
 def _kernel_attributes() -> frozenset[str]:
     """What an actor has before its own constructor adds anything, or only if it needs it."""
-    bare = (ThreadActor(), AsyncActor(cast("LoopThread", None)))  # never started
+    bare = (ThreadActor(), AsyncActor(LoopThread.__new__(LoopThread)))  # never started, nor is the loop
     names = {"_dispatch"}.union(*(vars(actor) for actor in bare))
     return frozenset(names.union(*(vars(kind) for actor in bare for kind in type(actor).__mro__)))
 

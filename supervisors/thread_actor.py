@@ -9,6 +9,7 @@ from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor, WaitCell
 from supervisors.current import current
+from supervisors.definitions import check_plain
 from supervisors.exits import ExitReason, Killed
 from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
 from supervisors.idle_threads import IdleThreads, Stint
@@ -33,6 +34,11 @@ class ThreadActor(Actor):
     """
 
     actor_inbox: Mailbox
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """``ValueError`` for a subclass with hooks that are coroutine functions."""
+        super().__init_subclass__(**options)
+        check_plain(cls, ("on_start", "on_receive", "on_signal", "on_stop", "on_failure", "release"))
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from policies import validation
 from supervisors.actor import Actor
 from supervisors.children import which_children
 from supervisors.future import ReplyFuture
-from supervisors.ref import Ref
+from supervisors.ref import Ref, require_ref
 from supervisors.signals import Down, Ready, Signal
 from supervisors.supervision import Supervision
 
@@ -22,11 +23,18 @@ def await_true(condition: Callable[[], T], what: str, timeout: float = DEADLINE)
 
     Raises ``AssertionError`` with ``what`` after ``timeout`` seconds.
     """
+    validation.require_function("await_true: condition", condition)
+    check_timeout("await_true", timeout)
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(0.002)
     return value
+
+
+def check_timeout(what: str, timeout: object) -> None:
+    """Raise ``ValueError`` unless ``timeout`` is a number of seconds of at least 0."""
+    validation.require_duration(f"{what}: timeout", timeout, endless=True)
 
 
 def ready_of(actor: Actor) -> ReplyFuture:
@@ -40,6 +48,8 @@ def down_of(actor: Actor) -> ReplyFuture:
 
 
 def _first(actor: Actor, kinds: tuple[type[Signal], ...]) -> ReplyFuture:
+    if not isinstance(actor, Actor):
+        raise validation.wrong("what is waited for", "an Actor, or the present one of a Ref: its .actor", actor)
     future = ReplyFuture()
 
     def hear(signal: Signal) -> None:
@@ -56,18 +66,22 @@ def await_children(supervisor: Ref, look: str, timeout: float = DEADLINE) -> Non
     Asks the supervisor, so what was sent to it before has been seen. Raises ``AssertionError`` with the last look after
     ``timeout`` seconds, ``pykka.ActorDeadError`` if the supervisor is down.
     """
-    seen = ""
+    _check_look("await_children", supervisor, look, timeout)
     deadline = time.monotonic() + timeout
-    while seen != look:
+    while (seen := _children_look(supervisor, timeout)) != look:
         assert time.monotonic() < deadline, f"{supervisor.path} looks like {seen!r}, not like {look!r}"
-        seen = " ".join(f"{row.id}={row.status}" for row in which_children(supervisor).get(timeout=timeout))
         time.sleep(0.002)
+
+
+def _children_look(supervisor: Ref, timeout: float) -> str:
+    return " ".join(f"{row.id}={row.status}" for row in which_children(supervisor).get(timeout=timeout))
 
 
 def tree_look(supervisor: Ref) -> str:
     """A whole tree in one line: ``"a=up s=up(x=up y=restarting)"``, children in start order, ``"down"`` if there is no
     supervisor now. A snapshot: asks nobody, so it also answers for trees whose supervisors are stuck.
     """
+    require_ref("tree_look: supervisor", supervisor)
     actor = supervisor.actor
     if not isinstance(actor, Supervision) or actor.exit_reason is not None:
         return "down"
@@ -84,7 +98,15 @@ def await_tree(supervisor: Ref, look: str, timeout: float = DEADLINE) -> None:
 
     Raises ``AssertionError`` with the last look after ``timeout`` seconds.
     """
+    _check_look("await_tree", supervisor, look, timeout)
     deadline = time.monotonic() + timeout
     while (seen := tree_look(supervisor)) != look:
         assert time.monotonic() < deadline, f"{supervisor.path} looks like {seen!r}, not like {look!r}"
         time.sleep(0.002)
+
+
+def _check_look(what: str, supervisor: object, look: object, timeout: object) -> None:
+    """What can never come is not waited for."""
+    require_ref(f"{what}: supervisor", supervisor)
+    validation.require_instance(f"{what}: look", look, str)
+    check_timeout(what, timeout)

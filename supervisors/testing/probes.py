@@ -9,12 +9,13 @@ from typing import Any
 
 import attrs
 
+from policies import validation
 from supervisors.actor import Actor
 from supervisors.async_actor import AsyncActor
 from supervisors.exits import ExitReason
 from supervisors.loop_thread import LoopThread
 from supervisors.signals import Signal
-from supervisors.testing.awaiting import DEADLINE
+from supervisors.testing.awaiting import DEADLINE, check_timeout
 from supervisors.testing.records import Journal
 from supervisors.thread_actor import ThreadActor
 
@@ -26,7 +27,7 @@ Hook = Callable[[Any], Any]
 class Do:
     """Message to a probe: call this with the actor. What it returns is the answer, what it raises crashes the actor."""
 
-    function: Hook
+    function: Hook = attrs.field(validator=validation.function())
 
 
 class Probe(ThreadActor):
@@ -46,7 +47,7 @@ class Probe(ThreadActor):
     ) -> None:
         super().__init__()
         self.journal = journal or Journal()
-        self._hooks = {"+": start, "-": stop, "!": fail, "~": release}
+        self._hooks = _hooks(journal, start, stop, fail, release)
         self.signals: list[Signal] = []
         """What ``on_signal`` got."""
 
@@ -84,7 +85,7 @@ class AsyncProbe(AsyncActor):
     ) -> None:
         super().__init__(loop)
         self.journal = journal or Journal()
-        self._hooks = {"+": start, "-": stop, "!": fail, "~": release}
+        self._hooks = _hooks(journal, start, stop, fail, release)
         self.signals: list[Signal] = []
         """What ``on_signal`` got."""
 
@@ -104,6 +105,16 @@ class AsyncProbe(AsyncActor):
         return await _settled(message.function(self)) if isinstance(message, Do) else message
 
 
+def _hooks(
+    journal: Journal | None, start: Hook | None, stop: Hook | None, fail: Hook | None, release: Hook | None
+) -> dict[str, Hook | None]:
+    """The hooks of a probe, by their marks in its journal."""
+    validation.require_instance("the journal of a probe", journal, Journal, optional=True)
+    for name, hook in (("start", start), ("stop", stop), ("fail", fail), ("release", release)):
+        validation.require_function(f"the {name} hook of a probe", hook, optional=True)
+    return {"+": start, "-": stop, "!": fail, "~": release}
+
+
 def _note(actor: Probe | AsyncProbe, mark: str, hooks: dict[str, Hook | None]) -> Any:
     actor.journal.add(mark + actor.path.rpartition("/")[2])
     hook = hooks[mark]
@@ -121,6 +132,7 @@ _held_lock = threading.Lock()
 
 def is_held(actor: Actor) -> bool:
     """True while the actor waits in a ``Gate`` that nobody has opened. Any thread."""
+    validation.require_instance("is_held: actor (of a Ref: its .actor)", actor, Actor)
     with _held_lock:
         return actor in _held
 
@@ -140,6 +152,7 @@ class Gate:
 
     def hold(self, actor: Actor) -> Any:
         """Wait here until the gate is opened: blocks the actor's thread; for an async actor, returns the awaitable."""
+        validation.require_instance("Gate.hold: actor", actor, Actor)
         if isinstance(actor, AsyncActor):
             return self._hold_task(actor)
         opened = threading.Event()
@@ -160,6 +173,8 @@ class Gate:
 
     def await_held(self, count: int = 1, timeout: float = DEADLINE) -> None:
         """Wait until so many have come, all in all; ``AssertionError`` after ``timeout`` seconds."""
+        validation.require_integer("Gate.await_held: count", count, 1)
+        check_timeout("Gate.await_held", timeout)
         with self._changed:
             came = self._changed.wait_for(lambda: self._came >= count, timeout)
             assert came, f"{self._came} came to the gate within {timeout} s, not {count}"

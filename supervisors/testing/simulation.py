@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from policies.validation import duration
+from policies import validation
 from supervisors.core import step
 from supervisors.core.state import initial, which_children
 from supervisors.core.transitions import (
@@ -49,26 +49,29 @@ CRASH = ExitReason(ExitKind.ERROR, error_type="RuntimeError", error_text="boom")
 
 
 def _outcomes(starts: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(starts, str) or not isinstance(starts, Iterable):
+        raise validation.wrong("Behaviour.starts", "a list of outcomes, such as ['refuse', 'ok']", starts)
     return tuple(starts)
 
 
 def _known_outcome(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    for outcome in (value,) if isinstance(value, str) else value:
-        if outcome not in ("ok", "refuse", "decline"):
-            raise ValueError(f"Behaviour.{attribute.name} knows 'ok', 'refuse' and 'decline', got {outcome!r}")
+    if not isinstance(value, str) or value not in ("ok", "refuse", "decline"):
+        raise ValueError(
+            f"Behaviour.{attribute.name} knows 'ok', 'refuse' and 'decline', got {validation.shown(value)}"
+        )
 
 
 @attrs.frozen
 class Behaviour:
     """What a simulated child does when it is told to start and to stop."""
 
-    starts: tuple[str, ...] = attrs.field(default=(), converter=_outcomes, validator=_known_outcome)
+    starts: tuple[str, ...] = attrs.field(default=(), converter=_outcomes, validator=validation.each(of=_known_outcome))
     """What becomes of its first starts: ``ok``, ``refuse`` (raises) or ``decline`` (its start function makes None)."""
     then: str = attrs.field(default="ok", validator=_known_outcome)
     """What becomes of those after them."""
-    start_takes: float = attrs.field(default=0.0, validator=duration(endless=True))
+    start_takes: float = attrs.field(default=0.0, validator=validation.duration(endless=True))
     """Seconds until it is ready, or has refused."""
-    stop_takes: float = attrs.field(default=0.0, validator=duration(endless=True))
+    stop_takes: float = attrs.field(default=0.0, validator=validation.duration(endless=True))
     """Seconds from the stop request to its end."""
 
 
@@ -89,7 +92,8 @@ class Simulation:
 
     Start functions of workers are never called: what they do is said by ``behaviour``, by path below this supervisor
     (``"a"``, ``"sub/x"``). Those of supervisors are called, and the ``spec`` of the ``Supervisor`` they make is played
-    in turn; so the specification of a whole program can be tried out as it is. Not thread-safe: one test, one thread.
+    in turn; so the specification of a whole program can be tried out as it is. ``behaviour`` may also name children
+    that are only started later, by ``request``. Not thread-safe: one test, one thread.
 
     With every command it checks what must hold for any: no two living attempts of a child, no answer twice, nothing
     after the exit, and the exit only when no child lives. ``AssertionError`` otherwise.
@@ -105,7 +109,18 @@ class Simulation:
         seed: int = 0,
         step: Step = step,
     ) -> None:
-        """``seed`` is for the jitter of delays; ``step`` is another core than that of ``supervisors.core``."""
+        """``seed`` is for the jitter of delays; ``step`` is another core than that of ``supervisors.core``.
+
+        ``ValueError`` for what is wrongly given; that a child does not exist cannot be seen yet.
+        """
+        validation.require_instance("Simulation.spec", spec, SupervisorSpec)
+        validation.require_instance("Simulation.behaviour", behaviour, Mapping, optional=True)
+        validation.require_instance("Simulation.clock", clock, FakeClock, optional=True)
+        validation.require_instance("Simulation.path", path, str)
+        validation.require_instance("Simulation.seed", seed, int)
+        validation.require_function("Simulation.step", step)
+        for child, how in (behaviour or {}).items():
+            _check_behaviour("Simulation.behaviour", child, how)
         self.spec = spec
         self.path = path
         self.clock = clock or FakeClock()
@@ -134,13 +149,17 @@ class Simulation:
         self._living: dict[str, _Attempt] = {}
         self._timers: dict[str, object] = {}
         self._requested = 0
+        self._started = False
         self._prefix = ""
         self._told: Callable[[str, ExitReason | None], None] = lambda _what, _reason: None
 
     # ----------------------------------------------------------------------------------------------- what to do
 
     def start(self) -> None:
-        """Begin, and let happen what needs no time."""
+        """Begin, and let happen what needs no time. ``RuntimeError`` for the second time."""
+        if self._started:
+            raise RuntimeError(f"{self.path} was started already: make a new Simulation to begin anew")
+        self._started = True
         self.send(Init())
         self.settle()
 
@@ -168,6 +187,7 @@ class Simulation:
 
         By path below this supervisor; ``ValueError`` for one that is not up.
         """
+        validation.require_instance("Simulation.end: reason", reason, ExitReason)
         for child in children:
             supervisor, name = self._home(child)
             supervisor._end(name, reason)
@@ -178,20 +198,31 @@ class Simulation:
         self.end(*children, reason=CRASH)
 
     def behave(self, child: str, behaviour: Behaviour) -> None:
-        """From now on the child at this path behaves so; the outcomes of its starts begin anew."""
+        """From now on the child at this path behaves so; the outcomes of its starts begin anew.
+
+        ``ValueError`` for a child that is not there, unless the constructor was told of one to come.
+        """
+        _check_behaviour("Simulation.behave", child, behaviour)
         name, _, rest = child.partition("/")
+        kind = {row.id: row.kind for row in which_children(self.state)}.get(name)
+        if child not in self._behaviour and (kind is None or (rest and kind != ChildKind.SUPERVISOR.value)):
+            raise ValueError(
+                f"{self.path}/{child} is not there: {self.look()}; one to come is named in Simulation(spec, behaviour)"
+            )
+        attempt = self._living.get(name)
+        if rest and attempt is not None and attempt.below is not None:
+            attempt.below.behave(rest, behaviour)
         self._behaviour[child] = behaviour
         if not rest:
             self._starts.pop(name, None)
-            return
-        attempt = self._living.get(name)
-        if attempt is not None and attempt.below is not None:
-            attempt.below.behave(rest, behaviour)
 
     def request(self, make: Callable[[int], StartChild | TerminateChild | RestartChild | DeleteChild]) -> int:
         """Send a request of the dynamic API: ``request(lambda n: TerminateChild(n, "a"))``, and let happen what needs
-        no time. Returns its number, under which the answer comes to ``replies``.
+        no time. Returns its number, under which the answer comes to ``replies``. ``RuntimeError`` before the start.
         """
+        validation.require_function("Simulation.request: make", make)
+        if not self._started:
+            raise RuntimeError(f"{self.path} is not started, so it answers nobody: start() comes first")
         self._requested += 1
         number = self._requested
         self.send(make(number))
@@ -355,6 +386,7 @@ class Simulation:
 
     def _home(self, child: str) -> "tuple[Simulation, str]":
         """The supervisor of the child at this path, and the child's id."""
+        validation.require_instance("the path of a child", child, str)
         supervisor: Simulation | None = self
         *parents, name = child.split("/")
         for parent in parents:
@@ -363,3 +395,9 @@ class Simulation:
         if supervisor is None:
             raise ValueError(f"no supervisor lives above {self.path}/{child}: {self.look()}")
         return supervisor, name
+
+
+def _check_behaviour(what: str, child: object, behaviour: object) -> None:
+    if not isinstance(child, str) or not all(child.split("/")):
+        raise validation.wrong(f"{what}: child", "a path, such as 'a' or 'sub/x'", child)
+    validation.require_instance(f"{what} of {child!r}", behaviour, Behaviour)

@@ -9,12 +9,13 @@ import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
+from policies import validation
 from supervisors.actor import Actor
 from supervisors.async_actor import AsyncActor
 from supervisors.future import ReplyFuture
 from supervisors.ref import Ref
 from supervisors.runtime import Runtime
-from supervisors.testing.awaiting import DEADLINE
+from supervisors.testing.awaiting import DEADLINE, check_timeout
 from supervisors.testing.fake_clock import FakeClock
 from supervisors.testing.probes import is_held
 from supervisors.thread_actor import ThreadActor
@@ -32,6 +33,7 @@ class SteppedRuntime(Runtime):
     """
 
     def __init__(self, name: str = "system", clock: FakeClock | None = None) -> None:
+        validation.require_instance("SteppedRuntime.clock", clock, FakeClock, optional=True)
         self.fake_clock = clock or FakeClock()
         super().__init__(name, self.fake_clock)
         self._stuck: frozenset[str] = frozenset()
@@ -54,6 +56,8 @@ class SteppedRuntime(Runtime):
 
     def let_be(self, *paths: str) -> None:
         """From now on do not wait for whoever lives at these paths, but for all others: ``let_be()`` waits for all."""
+        for path in paths:
+            validation.require_instance("SteppedRuntime.let_be: path", path, str)
         self._stuck = frozenset(paths)
 
     def settle(self, timeout: float = DEADLINE) -> None:
@@ -61,6 +65,7 @@ class SteppedRuntime(Runtime):
 
         Raises ``AssertionError`` after ``timeout`` seconds of the real clock, with the stack of who is busy.
         """
+        check_timeout("SteppedRuntime.settle", timeout)
         deadline = time.monotonic() + timeout
         while True:
             before = self._moves

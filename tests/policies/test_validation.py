@@ -135,3 +135,60 @@ def test_other_arguments_are_refused(value, high, complaint):
     with pytest.raises(ValueError, match="whole number") as caught:
         validation.require_integer("limit", value, 1, high)
     assert str(caught.value) == complaint
+
+
+class Silent:
+    """A value whose text cannot be read."""
+
+    def __repr__(self):
+        raise OSError("no text")
+
+
+@pytest.mark.parametrize(
+    ("check", "complaint"),
+    [
+        (
+            lambda: validation.require_duration("wait", -1),
+            "wait must be a finite number of seconds of at least 0, got -1",
+        ),
+        (
+            lambda: validation.require_duration("wait", math.inf),
+            "wait must be a finite number of seconds of at least 0, got inf",
+        ),
+        (
+            lambda: validation.require_duration("wait", "5", 0.5, endless=True),
+            "wait must be a number of seconds of at least 0.5, got '5'",
+        ),
+        (lambda: validation.require_instance("name", 5, str), "name must be a str, got 5"),
+        (lambda: validation.require_instance("name", 5, str, optional=True), "name must be a str or None, got 5"),
+        (lambda: validation.require_instance("name", None, str), "name must be a str, got None"),
+        (lambda: validation.require_function("hook", 5), "hook must be callable, got 5"),
+        (lambda: validation.require_function("hook", 5, optional=True), "hook must be callable or None, got 5"),
+        (lambda: validation.require_function("hook", None), "hook must be callable, got None"),
+        (
+            lambda: validation.require_duration("wait", 10**5000),
+            "wait must be a finite number of seconds of at least 0, got an int that cannot be shown",
+        ),
+        (
+            lambda: validation.require_instance("name", Silent(), str),
+            "name must be a str, got a Silent that cannot be shown",
+        ),
+    ],
+)
+def test_arguments_are_refused_with_name_and_value(check, complaint):
+    """Also values that have no text: the error is about the argument, and not about that."""
+    with pytest.raises(ValueError, match="must be") as caught:
+        check()
+    assert str(caught.value) == complaint
+
+
+def test_arguments_that_are_right_pass():
+    """None and infinity where they may be."""
+    validation.require_duration("wait", 0)
+    validation.require_duration("wait", math.inf, endless=True)
+    validation.require_instance("name", "a", str)
+    validation.require_instance("name", None, str, optional=True)
+    validation.require_function("hook", print)
+    validation.require_function("hook", None, optional=True)
+    with pytest.raises(OwnError):
+        validation.require_instance("name", 5, str, error=OwnError)

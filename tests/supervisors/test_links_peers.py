@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from supervisors import (
+    ChildKind,
     ChildSpec,
     Down,
     ExitKind,
@@ -216,6 +217,26 @@ def test_links_belong_to_incarnations(runtime, make):
     end_of(actor)
     assert b.ask("alive", timeout=DEADLINE) == "alive"
     assert b.incarnation == survivor
+
+
+@pytest.mark.parametrize("who", ["rt/s/x", "rt/s", "rt"])
+@pytest.mark.parametrize("whom", ["rt/s/x", "rt/s", "rt"])
+def test_a_supervisor_and_those_below_it_are_not_linked(runtime, who, whom):
+    """Neither by the one nor by the other, whatever is between them: a crash would end the tree that should mend it."""
+    inner = SupervisorSpec((ChildSpec("x", Probe), ChildSpec("y", Probe)))
+    spec = SupervisorSpec((ChildSpec("s", lambda: Supervisor(inner), kind=ChildKind.SUPERVISOR),))
+    root = runtime.start(Supervisor(spec))
+    actor, other = runtime.ref(who).actor, runtime.ref(whom)
+    if who != whom:
+        with pytest.raises(ValueError, match=f"{who} cannot be linked to {whom}: a crash of .* would end"):
+            actor.link(other)
+    assert other.actor.linked_peers == {}
+    x = runtime.ref("rt/s/x")
+    x.actor.link(runtime.ref("rt/s/y"))  # these two may
+    before = root.incarnation, runtime.ref("rt/s").incarnation, x.incarnation
+    x.tell(Do(crash))
+    await_true(lambda: x.is_up() and x.incarnation > before[2], "it is restarted")
+    assert (root.incarnation, runtime.ref("rt/s").incarnation) == before[:2]
 
 
 def test_a_supervisor_that_is_linked_stops_its_tree_in_order(stage, journal):
