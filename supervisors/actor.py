@@ -4,6 +4,7 @@ import functools
 import math
 from typing import Any, ClassVar, Protocol
 
+import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
@@ -179,12 +180,18 @@ class Actor(Incarnation):
         validation.require_instance("Actor.signal_at: signal", signal, Signal)
         return self.runtime.timer.at(when, lambda: self.signal(signal))
 
-    def hold_reply(self) -> ReplyFuture | None:
+    def hold_reply(self, *, outlives: bool = False) -> ReplyFuture | None:
         """The future of the asker of the message in hand, to be answered later; None for a tell. The handler then
-        returns ``NO_REPLY``. From then on the answer is the caller's duty, also if this actor ends before it is given.
+        returns ``NO_REPLY``. If this actor ends before, the asker gets ``pykka.ActorDeadError``; unless the future
+        ``outlives`` it, because it is handed to somebody else, whose duty the answer is from then on.
         """
         reply_to = self._in_hand.reply_to if self._in_hand is not None else None
-        return reply_to if isinstance(reply_to, ReplyFuture) else None
+        if not isinstance(reply_to, ReplyFuture):
+            return None
+        if not outlives and reply_to not in self._held_replies:
+            self._held_replies.add(reply_to)
+            reply_to.add_done_callback(self._held_replies.discard)
+        return reply_to
 
     def stash(self) -> Any:
         """Put the message in hand aside, with its asker; ``unstash_all`` brings it back. Returns ``NO_REPLY``, to be
@@ -320,7 +327,7 @@ class Actor(Incarnation):
 
     def _reply_when_down(self) -> Any:
         """Pykka's blocking ``ref.stop()`` returns when the actor has ended, its stop hook included."""
-        asker = self.hold_reply()
+        asker = self.hold_reply(outlives=True)
         if asker is not None:
 
             def hear(signal: Signal) -> None:
@@ -346,6 +353,8 @@ class Actor(Incarnation):
         for target, hear in tuple(self.__dict__.get("_watched", {}).values()):
             target.demonitor(hear)
         self.unstash_all()
+        for future in tuple(self.__dict__.get("_held_replies", ())):
+            future.offer(error=pykka.ActorDeadError(f"{self.path} ended before it answered ({self.exit_reason})"))
 
     def _part(self, reason: ExitReason) -> None:
         if "linked_peers" in self.__dict__:
@@ -359,6 +368,11 @@ class Actor(Incarnation):
     @functools.cached_property
     def own_timers(self) -> set[ActorTimer]:
         """Those that have still something to send."""
+        return set()
+
+    @functools.cached_property
+    def _held_replies(self) -> set[ReplyFuture]:
+        """Of askers that this actor owes an answer."""
         return set()
 
     @functools.cached_property

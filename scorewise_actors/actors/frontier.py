@@ -138,7 +138,7 @@ class FrontierActor(ThreadActor):
     def _add(self, requests: Iterable[Any]) -> Any:
         """Durable before it is acknowledged, also where all are known: their own commit may still be on its way."""
         count, commit = self.frontier.add(requests)
-        future = self.hold_reply()
+        future = self.hold_reply(outlives=True)
         self._tell_checkpoint((attrs.evolve(commit or Commit(()), acknowledge=future, answer=count),))
         return NO_REPLY if future is not None else count
 

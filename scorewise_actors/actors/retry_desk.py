@@ -3,8 +3,6 @@
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import pykka
-
 from scorewise_actors.actors.tracked import TrackedActor
 from scorewise_actors.events import EventHub
 from scorewise_actors.messages.resilience import DefinePolicy, FreeSlots, TakeSlot, Withdraw
@@ -18,7 +16,9 @@ ANSWERS_KEPT = 1000
 
 
 class RetryDesk(TrackedActor):
-    """Permanent. An operation that succeeds at once never talks to it."""
+    """Permanent. An operation that succeeds at once never talks to it. Whoever waits for a slot when it ends asks the
+    next incarnation: the kernel answers for it.
+    """
 
     component = "retry"
 
@@ -44,15 +44,6 @@ class RetryDesk(TrackedActor):
             case Withdraw():
                 return self._withdraw(message)
         return super().handle(message)
-
-    def on_stop(self) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Whoever waits for a slot asks the next incarnation."""
-        for name in tuple(self._waiting):
-            for _, asker in tuple(self._waiting.pop(name, ())):
-                asker.offer(error=pykka.ActorDeadError(f"{self.path} ended"))
 
     def _account(self, name: str) -> RetryAccount:
         account: RetryAccount = remembered(self._memory.accounts, name, RetryAccount)

@@ -6,7 +6,7 @@ import threading
 import pykka
 import pytest
 
-from supervisors import Actor, ActorExit, ExitKind, ExitReason, Killed, ThreadActor, end_actor
+from supervisors import NO_REPLY, SHUTDOWN, Actor, ActorExit, ExitKind, ExitReason, Killed, ThreadActor, end_actor
 from supervisors.signals import Down, Ready
 from supervisors.testing import DEADLINE, Do, Journal, Probe, await_true, down_of
 from tests.supervisors.conftest import make_loop, open_files
@@ -250,8 +250,6 @@ def test_an_actor_that_drains_serves_first_what_was_there(stage, make):
 
 def test_a_reply_may_be_held_and_given_later(stage, make):
     """The handler returns ``NO_REPLY``; others are served meanwhile."""
-    from supervisors import NO_REPLY
-
     held, ref = [], stage.enter(make())
 
     def hold(actor):
@@ -263,6 +261,38 @@ def test_a_reply_may_be_held_and_given_later(stage, make):
     assert not answer.done()
     held[0].offer("late")
     assert answer.get(timeout=DEADLINE) == "late"
+
+
+@pytest.mark.parametrize("how", ["stop", "crash", "abandon"])
+def test_whoever_waits_for_a_held_reply_is_told_when_its_holder_ends(stage, make, how):
+    """Unless it was handed to somebody who outlives the actor: then that one's answer counts."""
+    held, actor = [], make()
+    ref = stage.enter(actor)
+
+    def hold(actor, **how):
+        held.append(actor.hold_reply(**how))
+        return NO_REPLY
+
+    owed = ref.request(Do(hold))
+    handed_on = ref.request(Do(lambda actor: hold(actor, outlives=True)))
+    answered = ref.request(Do(hold))
+    assert ref.ask("next", timeout=DEADLINE) == "next"
+    held[2].offer("in time")
+    down = down_of(actor)
+    if how == "stop":
+        actor.request_stop()
+    elif how == "crash":
+        ref.tell(Do(lambda _: 1 / 0))
+    else:
+        actor.abandon(SHUTDOWN)
+    with pytest.raises(pykka.ActorDeadError, match="ended before it answered"):
+        owed.get(timeout=DEADLINE)
+    down.get(timeout=DEADLINE)
+    assert answered.get(timeout=DEADLINE) == "in time"
+    assert not handed_on.done()
+    held[1].offer("late")
+    assert handed_on.get(timeout=DEADLINE) == "late"
+    assert not held[0].offer("too late")
 
 
 def test_the_running_actor_is_known_to_its_code(stage, make):
