@@ -114,107 +114,25 @@ class MessageLane:
         return size
 
 
-class BoundedMailbox(Mailbox):
-    """The mailbox of a thread actor with a policy."""
+class _WithLane:
+    """What the two mailboxes with a policy have in common: their messages are in a ``MessageLane``."""
 
-    __slots__ = ("_asleep", "lane")
+    __slots__ = ()
 
-    def __init__(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self.lane = MessageLane(policy, clock)
-        self._asleep = False
-
-    def put(self, envelope: Envelope[Any], /) -> None:
-        """Enqueue; a message that finds no room goes to the lane's hook."""
-        if isinstance(envelope.message, Signal):
-            self._signals.append(envelope)
-        elif not self.lane.add(envelope):
-            return
-        self._wake()
-
-    def get(self) -> Envelope[Any]:
-        """The next envelope; blocks. Only the actor's own thread calls this."""
-        return self._wait_for(self.poll)
-
-    def get_signal(self) -> Envelope[Any]:
-        """The next signal; blocks, and leaves the messages where they are. Only the actor's own thread calls this."""
-        return self._wait_for(lambda: self._signals.popleft() if self._signals else None)
-
-    def poll(self) -> Envelope[Any] | None:
-        """The next envelope, None if there is none. Only the actor's own thread calls this."""
-        return self._signals.popleft() if self._signals else self.lane.take()
-
-    def put_back(self, envelopes: Sequence[Envelope[Any]]) -> None:
-        self.lane.put_back(envelopes)
-        self._wake()
-
-    def put_last(self, envelope: Envelope[Any]) -> None:
-        self.lane.append(envelope)
-        self._wake()
-
-    def empty(self) -> bool:
-        return not (self._signals or self.lane)
-
-    def has_messages(self) -> bool:
-        return bool(self.lane)
-
-    def qsize(self) -> int:
-        return len(self._signals) + len(self.lane)
-
-    def _wait_for(self, look: Callable[[], Envelope[Any] | None]) -> Envelope[Any]:
-        """What is there to see, once there is something. The reader first says that it sleeps and looks once more then;
-        whoever puts enqueues first and looks then whether somebody sleeps: no wake-up is lost, and few are for nothing.
-        """
-        while True:
-            found = look()
-            if found is not None:
-                return found
-            if self.closed:
-                return Envelope(Stop())
-            self._asleep = True
-            late = look()
-            if late is None:
-                self._queue.get()
-            self._asleep = False
-            if late is not None:
-                return late
-
-    def _wake(self) -> None:
-        if self._asleep:
-            self.nudge()
-        if self.closed:
-            self._drain()
-
-    def _pop_all(self) -> list[Envelope[Any]]:
-        return [*super()._pop_all(), *self.lane.take_all()]
-
-
-class BoundedLoopMailbox(LoopMailbox):
-    """The mailbox of an async actor with a policy."""
-
-    __slots__ = ("lane",)
-
-    def __init__(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self.lane = MessageLane(policy, clock)
+    lane: MessageLane
+    closed: bool
+    _signals: deque[Envelope[Any]]
 
     def put(self, envelope: Envelope[Any], /) -> None:
-        """Enqueue and wake the actor's loop; a message that finds no room goes to the lane's hook. Any thread."""
+        """Enqueue and wake the actor; a message that finds no room goes to the lane's hook. Any thread."""
         if isinstance(envelope.message, Signal):
-            self._lane("_signals").append(envelope)
+            self._add_signal(envelope)
         elif not self.lane.add(envelope):
             return
         self._come_in()
 
-    def get(self) -> Envelope[Any]:
-        """The next envelope. Raises IndexError when empty."""
-        envelope = self.poll()
-        if envelope is None:
-            raise IndexError("no message waits")
-        return envelope
-
     def poll(self) -> Envelope[Any] | None:
-        """The next envelope, None if there is none."""
+        """The next envelope, None if there is none. Only the actor itself calls this."""
         return self._signals.popleft() if self._signals else self.lane.take()
 
     def put_back(self, envelopes: Sequence[Envelope[Any]]) -> None:
@@ -235,10 +153,80 @@ class BoundedLoopMailbox(LoopMailbox):
         return len(self._signals) + len(self.lane)
 
     def _come_in(self) -> None:
+        """Something was put in: wake the actor, and drain the mailbox if it is closed."""
+        raise NotImplementedError
+
+    def _add_signal(self, envelope: Envelope[Any]) -> None:
+        self._signals.append(envelope)
+
+    def _pop_all(self) -> list[Envelope[Any]]:
+        return [*super()._pop_all(), *self.lane.take_all()]  # type: ignore[misc]
+
+
+class BoundedMailbox(_WithLane, Mailbox):
+    """The mailbox of a thread actor with a policy."""
+
+    __slots__ = ("_asleep", "lane")
+
+    def __init__(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.lane = MessageLane(policy, clock)
+        self._asleep = False
+
+    def get(self) -> Envelope[Any]:
+        """The next envelope; blocks. Only the actor's own thread calls this."""
+        return self._wait_for(self.poll)
+
+    def get_signal(self) -> Envelope[Any]:
+        """The next signal; blocks, and leaves the messages where they are. Only the actor's own thread calls this."""
+        return self._wait_for(lambda: self._signals.popleft() if self._signals else None)
+
+    def _wait_for(self, look: Callable[[], Envelope[Any] | None]) -> Envelope[Any]:
+        """What is there to see, once there is something. The reader first says that it sleeps and looks once more then;
+        whoever puts enqueues first and looks then whether somebody sleeps: no wake-up is lost, and few are for nothing.
+        """
+        while True:
+            found = look()
+            if found is not None:
+                return found
+            if self.closed:
+                return Envelope(Stop())
+            self._asleep = True
+            late = look()
+            if late is None:
+                self._queue.get()
+            self._asleep = False
+            if late is not None:
+                return late
+
+    def _come_in(self) -> None:
+        if self._asleep:
+            self.nudge()
+        if self.closed:
+            self._drain()
+
+
+class BoundedLoopMailbox(_WithLane, LoopMailbox):
+    """The mailbox of an async actor with a policy."""
+
+    __slots__ = ("lane",)
+
+    def __init__(self, policy: MailboxPolicy, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.lane = MessageLane(policy, clock)
+
+    def get(self) -> Envelope[Any]:
+        """The next envelope. Raises IndexError when empty."""
+        envelope = self.poll()
+        if envelope is None:
+            raise IndexError("no message waits")
+        return envelope
+
+    def _add_signal(self, envelope: Envelope[Any]) -> None:
+        self._lane("_signals").append(envelope)
+
+    def _come_in(self) -> None:
         if self.closed:
             self._drain()
             return
         self.wake()
-
-    def _pop_all(self) -> list[Envelope[Any]]:
-        return [*super()._pop_all(), *self.lane.take_all()]
