@@ -2,6 +2,7 @@
 
 import functools
 import math
+from types import FrameType
 from typing import Any, ClassVar, Protocol
 
 import pykka
@@ -232,6 +233,10 @@ class Actor(Incarnation):
 
     def inject(self, reason: ExitReason) -> bool:
         """Fourth rung: raise ``Killed`` in the actor's thread. False if it is past its loop. Any thread."""
+        raise NotImplementedError
+
+    def _may_be_hit(self, frame: FrameType) -> bool:
+        """True if ``Killed`` may be raised in this frame, the innermost one of the thread in which the actor runs."""
         raise NotImplementedError
 
     def stack(self) -> str:

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import contextvars
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from policies import validation
 from supervisors.actor import NO_REPLY, Actor, WaitCell
 from supervisors.confinement import Confinement, confined
-from supervisors.current import current
+from supervisors.current import current, runs_on
 from supervisors.definitions import check_called, check_plain
 from supervisors.exits import SHUTDOWN, ExitReason
 from supervisors.foreign_code import INJECTION_PAUSE, INJECTION_TRIES, in_foreign_code
@@ -65,7 +64,7 @@ class AsyncActor(Actor):
     def _start_actor_loop(self) -> None:
         self.loop_thread.attach(self)
         self._attached = True
-        if asyncio._get_running_loop() is self.loop_thread.loop:
+        if runs_on(self.loop_thread.loop):
             self._spawn()
         else:
             self.loop_thread.loop.call_soon_threadsafe(self._spawn)  # open for as long as an actor is attached
@@ -194,7 +193,7 @@ class AsyncActor(Actor):
         return super().waits_for() if blocked_on is None else (*super().waits_for(), blocked_on)
 
     def wait_cell(self) -> WaitCell | None:
-        return self.loop_thread if self.loop_thread.ident == threading.get_ident() else None
+        return self.loop_thread if runs_on(self.loop_thread.loop) else None
 
     def awaits(self) -> bool:
         return asyncio.current_task() is self._task
@@ -231,12 +230,15 @@ class AsyncActor(Actor):
             frame = self.loop_thread.frame()
             if _actor_of(frame) is not self:
                 break
-            if frame is not None and in_foreign_code(frame, _LOOP_CODES):
+            if frame is not None and self._may_be_hit(frame):
                 self._kill_reason = reason
                 if self.loop_thread.interrupt(frame):
                     return True
             time.sleep(INJECTION_PAUSE)
         return self.request_cancel(reason)
+
+    def _may_be_hit(self, frame: "FrameType") -> bool:
+        return in_foreign_code(frame, _LOOP_CODES)
 
     def stack(self) -> str:
         if running_actor(self.loop_thread) is self:

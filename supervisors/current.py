@@ -1,5 +1,6 @@
-"""Whose code is running: an actor's, in its thread or in a task that it began."""
+"""Whose code is running: an actor's, in its thread or in a task that it began; and on which event loop."""
 
+import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -12,3 +13,8 @@ current: "ContextVar[Actor | None]" = ContextVar("supervisors_current_actor", de
 def current_actor() -> "Actor | None":
     """The actor whose code is running, in this thread or task; None outside of actors."""
     return current.get()
+
+
+def runs_on(loop: asyncio.AbstractEventLoop) -> bool:
+    """True if this is called on that event loop. Asked of asyncio: the id of a thread that ended may be another's."""
+    return asyncio._get_running_loop() is loop

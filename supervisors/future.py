@@ -18,7 +18,7 @@ from loguru import logger
 
 from policies import validation
 from supervisors.ask_cycles import check_wait
-from supervisors.current import current
+from supervisors.current import current, runs_on
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor
@@ -143,7 +143,7 @@ class ReplyFuture(pykka.Future[Any]):
                 mirror.set_exception(_fit_for_asyncio(error.with_traceback(trace)))
 
         def answered(_: ReplyFuture) -> None:
-            if asyncio._get_running_loop() is loop:
+            if runs_on(loop):
                 deliver()
                 return
             with contextlib.suppress(RuntimeError):  # that loop has ended: nobody waits there any more

@@ -17,8 +17,8 @@ _callable = validation.function(optional=True)
 class ChildHooks:
     """What to call in the life of one child, in this order: started, terminated, restarting, restarted.
 
-    All run in the supervisor's thread, so they must be quick: pass the news on, do not wait for anything. One that
-    raises is logged and changes nothing.
+    All run in the supervisor's thread or on its loop, so they must be quick: pass the news on, do not wait for
+    anything. One that raises is logged and changes nothing.
     """
 
     started: Callable[[Started], object] | None = attrs.field(default=None, validator=_callable)

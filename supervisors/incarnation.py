@@ -1,6 +1,6 @@
 """The life of one incarnation: what is told of it, and its end, exactly once, with one exit reason.
 
-It is made in its supervisor's thread, started by the runtime, and ended by whoever comes first: its own loop, or the
+It is made by its supervisor, started by the runtime, and ended by whoever comes first: its own loop, or the
 kill ladder that abandons it.
 """
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+import weakref
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ _CLOSINGS = 3
 
 class LoopThread:
     """Owns one event loop. Async actors attach to it; when the last one has detached, tasks left over are cancelled,
-    the loop is closed and the thread ends. So a driver's successor never meets the loop of its predecessor.
+    the loop is closed and the thread ends. So a driver's successor never meets the loop of its predecessor. The same
+    happens when none has attached and nobody refers to this any more: a start function may fail after it has made one.
 
     Nothing else ends it: neither ``loop.stop()`` in a handler nor a ``SystemExit`` in a foreign task. ``name`` is for
     people who look at threads; ``ValueError`` for what is no text.
@@ -39,11 +41,12 @@ class LoopThread:
         """The answer for which code on this loop blocks the thread, and with it all actors of the loop."""
         self.loop = asyncio.new_event_loop()
         self.loop.set_task_factory(make_task)
-        self._actors: set[Actor] = set()
+        self._turning = _Turning(self.loop, name)
+        self._actors = self._turning.actors
         self._ending = False
-        self._stopped = False
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._turning.run, name=name, daemon=True)
+        weakref.finalize(self, self._turning.end).atexit = False
         try:
             self._thread.start()
         except RuntimeError:  # no thread to be had: give the loop's file descriptors back
@@ -81,8 +84,7 @@ class LoopThread:
             if self._actors or self._ending:
                 return
             self._ending = True
-        with contextlib.suppress(RuntimeError):  # closed already
-            self.loop.call_soon_threadsafe(self._stop)
+        self._turning.end()
 
     def actors(self) -> "tuple[Actor, ...]":
         """Those that live here now."""
@@ -105,34 +107,53 @@ class LoopThread:
         """Cancel a task of this loop, whoever asks for it. Any thread; ``RuntimeError`` once the loop is closed."""
         self.loop.call_soon_threadsafe(task.cancel, context=contextvars.Context())
 
+
+class _Turning:
+    """What the thread does. It knows those who live on the loop, and not the ``LoopThread`` itself: when nobody does
+    any more, that is gone, and this ends.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
+        self.actors: set[Actor] = set()
+        self._loop = loop
+        self._name = name
+        self._stopped = False
+
+    def end(self) -> None:
+        """Cancel what is left on the loop, close it, and let the thread end. Any thread, also more than once."""
+        with contextlib.suppress(RuntimeError):  # closed already
+            self._loop.call_soon_threadsafe(self._stop)
+
     def _stop(self) -> None:
         self._stopped = True
-        self.loop.stop()
+        self._loop.stop()
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
+    def run(self) -> None:
+        asyncio.set_event_loop(self._loop)
         while not self._stopped:
             try:
-                self.loop.run_forever()
+                self._loop.run_forever()
             except BaseException as error:  # noqa: BLE001 - a task's SystemExit must not take its neighbours along
-                logger.opt(exception=error).debug("event loop {} goes on after {!r}", self.name, error)
+                logger.opt(exception=error).debug("event loop {} goes on after {!r}", self._name, error)
         try:
             self._end_tasks()
         except BaseException as error:  # noqa: BLE001 - whatever a left-over task raises, the loop is closed
-            logger.opt(exception=error).error("event loop {}: left-over tasks did not end well: {!r}", self.name, error)
+            logger.opt(exception=error).error(
+                "event loop {}: left-over tasks did not end well: {!r}", self._name, error
+            )
         finally:
-            self.loop.close()
+            self._loop.close()
 
     def _end_tasks(self) -> None:
-        tasks = asyncio.all_tasks(self.loop)
+        tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()
         if tasks:
-            _, stuck = self.loop.run_until_complete(asyncio.wait(tasks, timeout=_TASKS_GET))
+            _, stuck = self._loop.run_until_complete(asyncio.wait(tasks, timeout=_TASKS_GET))
             for task in stuck:
-                logger.error("event loop {} ends, although {!r} swallows its cancellation", self.name, task)
+                logger.error("event loop {} ends, although {!r} swallows its cancellation", self._name, task)
                 _close(task.get_coro())
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
 
 
 def _close(coroutine: Any) -> None:

@@ -1,6 +1,7 @@
 """Notices an event loop that does not turn, and frees it: a blocking handler must not stop its neighbours for good."""
 
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -19,7 +20,7 @@ BLOCKED_LOOP = "LoopBlocked"
 
 
 class LoopWatchdog:
-    """Watches one loop from the timer thread for as long as the loop's thread lives.
+    """Watches one loop from the timer thread for as long as the loop's thread lives. Does not keep the loop.
 
     After ``limit`` seconds without a turn the actor found on the stack gets ``Killed`` raised in it; after ``grace``
     more seconds every actor of the loop is abandoned, so that their supervisors can start anew on another loop.
@@ -34,7 +35,7 @@ class LoopWatchdog:
         validation.require_duration("LoopWatchdog.limit", limit, 0.001)
         validation.require_duration("LoopWatchdog.grace", grace, 0.001)
         self._runtime = runtime
-        self._loop = loop
+        self._loop = weakref.ref(loop)
         self._limit = limit
         self._grace = grace
         self._turned = self._looked = time.monotonic()
@@ -50,7 +51,8 @@ class LoopWatchdog:
         self._interrupted = None
 
     def _look(self) -> None:
-        if not self._loop.is_alive() or self._loop.loop.is_closed():
+        loop = self._loop()
+        if loop is None or not loop.is_alive() or loop.loop.is_closed():
             return
         now = time.monotonic()
         if now - self._looked > self._limit:  # this process stood still, or was starved: no fault of the loop
@@ -58,29 +60,29 @@ class LoopWatchdog:
         self._looked = now
         blocked = now - self._turned
         if self._interrupted is not None and now - self._interrupted > self._grace:
-            self._abandon_all(blocked)
+            self._abandon_all(loop, blocked)
             return
         if self._interrupted is None and blocked > self._limit:
-            self._interrupt(blocked)
+            self._interrupt(loop, blocked)
         try:
-            self._loop.loop.call_soon_threadsafe(self._turn)
+            loop.loop.call_soon_threadsafe(self._turn)
         except RuntimeError:
             return
         self._runtime.timer.after(min(self._limit, self._grace) / 4, self._look)
 
-    def _interrupt(self, blocked: float) -> None:
+    def _interrupt(self, loop: LoopThread, blocked: float) -> None:
         self._interrupted = time.monotonic()
-        actor = running_actor(self._loop)
+        actor = running_actor(loop)
         if actor is None:
             return
         self._runtime.emit(LadderRung(actor.path, "exception"))
         actor.inject(_reason(actor.stack(), blocked))
 
-    def _abandon_all(self, blocked: float) -> None:
-        culprit = running_actor(self._loop)
-        stack = self._loop.stack()
-        logger.error("event loop {} is blocked for {:.1f} s; its actors are abandoned", self._loop.name, blocked)
-        actors = self._loop.actors()
+    def _abandon_all(self, loop: LoopThread, blocked: float) -> None:
+        culprit = running_actor(loop)
+        stack = loop.stack()
+        logger.error("event loop {} is blocked for {:.1f} s; its actors are abandoned", loop.name, blocked)
+        actors = loop.actors()
         for actor in sorted(actors, key=lambda actor: actor is not culprit):
             self._runtime.add_zombie(actor)
             self._runtime.emit(Abandoned(actor.path, actor.incarnation, stack))

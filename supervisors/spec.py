@@ -87,8 +87,9 @@ class ChildSpec:
 
     id: str = attrs.field()
     start: "Callable[[], Actor | None]" = attrs.field()
-    """Makes the actor object, not yet running, in the supervisor's thread: it must be quick, as ``start_timeout`` does
-    not count for it. What takes time belongs into ``on_start``. None declines the start (OTP ``ignore``).
+    """Makes the actor object, not yet running, where the supervisor's messages are handled: it must be quick, as
+    ``start_timeout`` does not count for it. What takes time belongs into ``on_start``. None declines the start (OTP
+    ``ignore``).
     """
     restart: RestartType = attrs.field(default=RestartType.PERMANENT, validator=validation.member(RestartType))
     ladder: Ladder | None = attrs.field(default=None, validator=validation.instance_of(Ladder, optional=True))
@@ -157,7 +158,7 @@ class SupervisorSpec:
         default=None, validator=validation.function(optional=True)
     )
     """Called each time the restart limit is reached, once: with the child, its last reason and the restart times. In
-    the supervisor's thread; must be quick. One that raises is logged and changes nothing.
+    the supervisor's thread or loop; must be quick. One that raises is logged and changes nothing.
     """
     parallel_stop: bool = attrs.field(default=False, validator=validation.instance_of(bool))
     """Stop children all at once, within the longest of their ladders, instead of one after another in reverse start

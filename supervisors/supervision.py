@@ -52,10 +52,13 @@ from supervisors.future import ReplyFuture
 from supervisors.hooks import run_hook
 from supervisors.mailboxes.kept import KeptMails
 from supervisors.mailboxes.mailbox import is_stop_request
+from supervisors.runtime import Runtime
 from supervisors.signals import Down, Ready, Signal, Stop, Timeout
 from supervisors.spec import SUPERVISOR_LADDER, ChildSpec, SupervisorSpec
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from supervisors.timer import Timer
 
 FAILURE_DEADLINE = 60.0
@@ -170,16 +173,16 @@ class Supervision(Actor):
 
     # ---------------------------------------------------------------------------------------------- its own end
 
-    def _take_all_along(self) -> list[ReplyFuture]:
-        """A supervisor that crashed takes its subtree along before its parent hears of it. Returns what is answered
-        when the children have ended, the last started first.
+    def _take_all_along(self, why: str) -> list[ReplyFuture]:
+        """Have all children end and answer the open requests: nobody serves them any more. Any thread. Returns what is
+        answered when a child has ended, the last started first.
         """
         for timer in tuple(self._timers.values()):  # they would keep it in memory until they are due
             timer.cancel()
         for future in tuple(self._requests.values()):
             if future is not None:
-                future.offer(error=RuntimeError(f"{self.path} crashed"))
-        reason = ExitReason(ExitKind.SHUTDOWN, f"{self.path} crashed")
+                future.offer(error=RuntimeError(f"{self.path} {why}"))
+        reason = ExitReason(ExitKind.SHUTDOWN, f"{self.path} {why}")
         children = tuple(self._actors.items())
         return [self._take_along(child, actor, reason) for child, (_, actor) in reversed(children)]
 
@@ -195,9 +198,23 @@ class Supervision(Actor):
         return down
 
     def abandon(self, reason: ExitReason) -> None:
-        """Nobody looks after its children any more: they end now, however long the supervisor itself is stuck."""
+        """Nobody looks after its children any more: they are told to end now, in the killer's thread and after the
+        parent has heard of it, however long the supervisor itself is stuck.
+        """
         super().abandon(reason)
-        self._take_all_along()
+        self._take_all_along("was abandoned")
+
+    def _may_be_hit(self, frame: "FrameType") -> bool:
+        """In a start function, hook or subscriber, or in a handler of a subclass; never while it keeps its books: a
+        child would be launched and unknown, or known and never launched.
+        """
+        called: FrameType | None = None
+        caller: FrameType | None = frame
+        while caller is not None and caller.f_code not in _BOOKS:
+            if called is not None and caller.f_code in _DOORS:
+                return True
+            called, caller = caller, caller.f_back
+        return caller is None and super()._may_be_hit(frame)
 
     def _finish(self, reason: ExitReason) -> None:
         self._mails.give_up()  # whatever it ends of: nobody starts these children any more
@@ -337,6 +354,22 @@ def _made(spec: ChildSpec) -> Actor | None:
     if actor.bound:
         raise ValueError(f"start of child {spec.id!r} must make a new Actor each time; {actor.path} was started before")
     return actor
+
+
+_DOORS = frozenset(function.__code__ for function in (_made, run_hook, Runtime._tell))
+"""Where a supervisor calls foreign code."""
+
+_BOOKS = frozenset(
+    function.__code__
+    for function in (
+        Supervision._feed,
+        Supervision._child_news,
+        Supervision._start_timed_out,
+        Supervision._take_all_along,
+        Supervision.suspend,
+    )
+)
+"""Where it keeps its books."""
 
 
 def _start_timer(child: str) -> str:

@@ -1,14 +1,14 @@
-"""The supervisor of a tree of threads and coroutines. It has a thread of its own, which nobody can block."""
+"""The supervisor of a tree of threads and coroutines. It has a thread of its own, which only its own start functions,
+hooks and subscribers can block.
+"""
 
 import contextlib
 import time
 from typing import Any
 
 import pykka
-from pykka._envelope import Envelope
 
 from supervisors.exits import ExitReason
-from supervisors.signals import Kill
 from supervisors.spec import SupervisorSpec
 from supervisors.supervision import FAILURE_DEADLINE, Supervision
 from supervisors.thread_actor import ThreadActor
@@ -30,19 +30,9 @@ class Supervisor(Supervision, ThreadActor):
     def on_start(self) -> None:
         self._begin()
 
-    def inject(self, reason: ExitReason) -> bool:
-        """End it between two messages, where its books are in order and no child is half started. Only the second time
-        by an exception: it is stuck in a start function then.
-        """
-        if self._kill_reason is not None or self._past_loop:
-            return super().inject(reason)
-        self._kill_reason = reason
-        self.actor_inbox.put(Envelope(Kill(reason)))
-        return True
-
     def on_failure(self, *_exc_info: Any) -> None:
         """Wait for the subtree in its own thread: it serves nobody any more, and its parent goes on serving others."""
-        downs = self._take_all_along()
+        downs = self._take_all_along("crashed")
         deadline = time.monotonic() + FAILURE_DEADLINE
         for down in downs:
             with contextlib.suppress(pykka.Timeout):

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, ClassVar
 
 from pykka._envelope import Envelope
@@ -169,15 +170,14 @@ class ThreadActor(Actor):
                 if not thread.is_alive() or self._past_loop:
                     return True  # by the signal
                 self._kill_reason = reason
-                if (
-                    frame is not None
-                    and in_foreign_code(frame, _LOOP_CODES)
-                    and raise_in_frame(thread.ident or 0, frame)
-                ):
+                if frame is not None and self._may_be_hit(frame) and raise_in_frame(thread.ident or 0, frame):
                     self._injected = True
                     return True
             time.sleep(INJECTION_PAUSE)
         return True
+
+    def _may_be_hit(self, frame: FrameType) -> bool:
+        return in_foreign_code(frame, _LOOP_CODES)
 
     def stack(self) -> str:
         return thread_stack(self._thread)

@@ -40,7 +40,7 @@ def child_timer(child: str) -> str:
 
 
 class Draft:
-    """A mutable copy of the state with the commands so far. Lives as long as one step, in the supervisor's thread."""
+    """A mutable copy of the state with the commands so far. Lives as long as one step."""
 
     def __init__(self, state: SupervisorState, now: float, rng: random.Random) -> None:
         self.spec = state.spec

@@ -108,7 +108,7 @@ def _is_personal(envelope: Envelope[Any]) -> bool:
 
 
 class KeptMails:
-    """The kept mail of one supervisor's children. Used by the supervisor only, in its thread."""
+    """The kept mail of one supervisor's children. Used by the supervisor only, where its messages are handled."""
 
     def __init__(self) -> None:
         self._mails: dict[str, KeptMail] = {}

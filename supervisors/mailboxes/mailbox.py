@@ -1,6 +1,5 @@
 """Mailboxes with two lanes: signals overtake user messages, and a closed mailbox leaves no ask hanging."""
 
-import asyncio
 import contextlib
 import queue
 from collections import deque
@@ -10,9 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pykka import messages
 from pykka._envelope import Envelope
 
+from supervisors.current import runs_on
 from supervisors.signals import Signal, Stop
 
 if TYPE_CHECKING:
+    import asyncio
+
     from supervisors.mailboxes.kept import KeptMail
 
 RejectHook = Callable[[Envelope[Any]], None]
@@ -190,7 +192,7 @@ class LoopMailbox:
         """Have the actor look at its mailbox; many puts share one wake-up."""
         if self._waking or self.loop is None:
             return  # not started: the serving coroutine looks when it begins
-        if asyncio._get_running_loop() is self.loop:  # without a detour over the selector
+        if runs_on(self.loop):  # without a detour over the selector
             self._woken()
             return
         self._waking = True

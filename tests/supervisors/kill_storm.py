@@ -245,6 +245,13 @@ BLOWS: dict[str, Callable[[Account, Actor], bool]] = {
 }
 """False: this one cannot be hit so, now."""
 
+BLOWS_TO_SUPERVISORS: dict[str, Callable[[Account, Actor], bool]] = {
+    "signal to a supervisor": _signal,
+    "injection into a supervisor": _inject,
+    "brutal ladder on a supervisor": _kill_brutally,
+}
+"""With all their workers."""
+
 
 # --------------------------------------------------------------------------------------------------------- the load
 
@@ -356,7 +363,8 @@ class Storm:
                 continue
             if chance.random() < 0.005:  # sometimes its supervisor, with all its workers
                 actor = self.runtime.ref(actor.path.rpartition("/")[0]).actor
-                name, blow = "kill signal to a supervisor", _signal
+                name = chance.choice(tuple(BLOWS_TO_SUPERVISORS))
+                blow = BLOWS_TO_SUPERVISORS[name]
             else:
                 name = chance.choice(tuple(BLOWS))
                 blow = BLOWS[name]

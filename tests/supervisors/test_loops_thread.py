@@ -4,10 +4,11 @@ import asyncio
 import gc
 import logging
 import threading
+import weakref
 
 import pytest
 
-from supervisors import SHUTDOWN, ExitKind, ExitReason, Ladder
+from supervisors import SHUTDOWN, ExitKind, ExitReason, Ladder, LoopWatchdog
 from supervisors.events import ZombieEnded
 from supervisors.testing import DEADLINE, AsyncProbe, Do, await_true, down_of
 from tests.supervisors.conftest import make_loop, open_files
@@ -29,6 +30,36 @@ def test_a_loop_ends_with_its_last_actor(stage):
     stop(last)
     assert loop.join(DEADLINE)
     assert loop.loop.is_closed()
+
+
+def test_a_loop_that_nobody_has_moved_onto_ends_when_nobody_refers_to_it(runtime):
+    """A start function may fail after it has made one; a watchdog on it keeps it no longer."""
+    loop = make_loop()
+    thread, turns = loop._thread, loop.loop
+    LoopWatchdog(runtime, loop, 5.0, 5.0).begin()
+    actor = AsyncProbe(loop)
+    del loop
+    assert not turns.is_closed()
+    assert actor.loop_thread.is_alive()
+    del actor
+    gc.collect()
+    await_true(lambda: not thread.is_alive(), "its thread ends")
+    assert turns.is_closed()
+
+
+def test_a_loop_lives_for_an_actor_that_nobody_refers_to(runtime):
+    """It is in use, although the garbage collector finds nothing that leads there."""
+    ready = threading.Event()
+    actor = AsyncProbe(make_loop(), start=lambda _: ready.set())
+    loop = weakref.ref(actor.loop_thread)
+    runtime.launch(actor, "rt/a")
+    del actor
+    assert ready.wait(DEADLINE)
+    gc.collect()
+    assert loop() is not None
+    assert loop().is_alive()
+    loop().actors()[0].request_stop()
+    await_true(lambda: loop() is None or not loop().is_alive(), "it ends with its last actor")
 
 
 def test_fifty_loops_leave_no_file_thread_or_warning(stage, caplog):

@@ -100,6 +100,10 @@ def test_a_busy_loop_that_turns_is_left_alone(stage, runtime, log):
     assert log.of(LadderRung) == []
 
 
+class Loop(types.SimpleNamespace):
+    """As much of a loop's thread as a watchdog asks for; may be referred to weakly."""
+
+
 class Clock:
     """A runtime and a loop that exist for a watchdog only, under a clock that the test sets."""
 
@@ -111,15 +115,15 @@ class Clock:
         self.interrupted = []
         monkeypatch.setattr("supervisors.loop_watchdog.time", types.SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr("supervisors.loop_watchdog.running_actor", lambda _loop: None)
-        monkeypatch.setattr(LoopWatchdog, "_interrupt", lambda _self, blocked: self.interrupted.append(blocked))
+        monkeypatch.setattr(LoopWatchdog, "_interrupt", lambda _self, _loop, blocked: self.interrupted.append(blocked))
         runtime = types.SimpleNamespace(
             timer=types.SimpleNamespace(after=lambda wait, look: self.due.append((self.now + wait, look)))
         )
-        loop = types.SimpleNamespace(
+        self.loop = Loop(
             is_alive=lambda: not self.asleep,
             loop=types.SimpleNamespace(is_closed=lambda: False, call_soon_threadsafe=self.turns.append),
         )
-        LoopWatchdog(runtime, loop, limit=10.0, grace=5.0).begin()
+        LoopWatchdog(runtime, self.loop, limit=10.0, grace=5.0).begin()
 
     def tick(self, seconds, *, turning):
         """Let ``seconds`` pass, then what is due happen, with the loop turning or not."""

@@ -1,0 +1,116 @@
+"""Supervisors of both kinds that are killed: where it may hit them, and what becomes of their children."""
+
+import threading
+
+import pytest
+
+import supervisors.supervision
+from supervisors import (
+    AsyncSupervisor,
+    ChildHooks,
+    ChildKind,
+    ChildSpec,
+    ExitKind,
+    ExitReason,
+    Ladder,
+    RestartPolicy,
+    Supervisor,
+    SupervisorSpec,
+    start_child,
+    terminate_child,
+)
+from supervisors.events import Abandoned, Leaked
+from supervisors.testing import DEADLINE, Gate, Probe, await_true, down_of, tree_look
+from tests.supervisors.conftest import make_loop
+
+SOON = 0.05
+WHY = ExitReason(ExitKind.KILLED, "to be seen")
+
+
+@pytest.fixture(params=["thread", "loop"])
+def supervisor(request):
+    """Makes a supervisor of either kind of a specification; on loops of their own."""
+    if request.param == "thread":
+        return Supervisor
+    return lambda spec: AsyncSupervisor(make_loop(), spec)
+
+
+def spec(*children, **options):
+    return SupervisorSpec(children, **{"restarts": RestartPolicy.otp(10_000)} | options)
+
+
+def test_one_that_keeps_its_books_is_not_hit_before_they_are_in_order(runtime, supervisor, journal, monkeypatch):
+    """What it has decided it carries out; then it ends, and takes along what it has just started as well."""
+    entered, gate, core = threading.Event(), threading.Event(), supervisors.supervision.step
+
+    def slow_step(state, event, *rest):
+        decided = core(state, event, *rest)
+        if type(event).__name__ == "StartChild":
+            entered.set()
+            gate.wait(DEADLINE)
+        return decided
+
+    monkeypatch.setattr(supervisors.supervision, "step", slow_step)
+    below = ChildSpec("s", lambda: supervisor(spec()), kind=ChildKind.SUPERVISOR)
+    root = runtime.start(Supervisor(spec(below)))
+    victim = runtime.ref("rt/s").actor
+    start_child(victim.ref, ChildSpec("late", lambda: Probe(journal)))
+    assert entered.wait(DEADLINE)
+    for _ in range(3):  # a ladder strikes three times
+        assert victim.inject(WHY)
+    gate.set()
+    assert down_of(victim).get(timeout=DEADLINE).reason.kind is ExitKind.KILLED
+    assert journal.entries() == ["+late", "-late"]
+    await_true(lambda: tree_look(root) == "s=up()", "its successor has no children but the first ones")
+
+
+def spin(*_):
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("where", ["start function", "hook", "subscriber"])
+def test_one_that_is_stuck_in_code_of_others_is_hit_there(runtime, supervisor, journal, where):
+    """At once: a start function, a hook and a subscriber are no books."""
+    entered = threading.Event()
+
+    def stuck(*_):
+        entered.set()
+        spin()
+
+    hooks = ChildHooks(started=stuck if where == "hook" else None)
+    start = stuck if where == "start function" else lambda: Probe(journal)
+    child = ChildSpec("late", start, hooks=hooks)
+    below = ChildSpec("s", lambda: supervisor(spec()), kind=ChildKind.SUPERVISOR)
+    root = runtime.start(Supervisor(spec(below)))
+    if where == "subscriber":
+        unsubscribe = runtime.subscribe(lambda event: stuck() if event.path == "rt/s/late" else None, ["started"])
+    victim = runtime.ref("rt/s").actor
+    start_child(victim.ref, child)
+    assert entered.wait(DEADLINE)
+    down = down_of(victim)
+    await_true(lambda: down.done() or (victim.inject(WHY) and None), "it is hit")
+    assert down.get(timeout=DEADLINE).reason.kind is ExitKind.KILLED
+    if where == "subscriber":
+        unsubscribe()
+    await_true(lambda: tree_look(root) == "s=up()", "its successor has no children but the first ones")
+
+
+def test_one_that_waits_for_its_subtree_longer_than_its_ladder_is_given_up_visibly(runtime, supervisor, log, journal):
+    """It crashed, and a child will not stop. No rung makes it end silently beside its subtree: it is abandoned."""
+    gate = Gate()
+    slow = ChildSpec("x", lambda: Probe(journal, stop=gate.hold), ladder=Ladder(stop=DEADLINE))
+    quick = Ladder(stop=SOON, cancel=SOON, release=SOON, exception=SOON)
+    below = ChildSpec("s", lambda: supervisor(spec(slow)), kind=ChildKind.SUPERVISOR, ladder=quick)
+    root = runtime.start(Supervisor(spec(below)))
+    victim = runtime.ref("rt/s").actor
+    victim.inject(WHY)
+    gate.await_held()
+    asked = terminate_child(root, "s")
+    log.await_event(Abandoned, "rt/s")
+    asked.get(timeout=DEADLINE)
+    gate.open()
+    await_true(lambda: not runtime.zombies(), "the subtree ends")
+    assert runtime.stop(DEADLINE)
+    assert journal.entries() == ["+x", "-x"]
+    assert log.of(Leaked) == []  # it was given up before the stop of the tree, which found nothing of it
