@@ -20,7 +20,7 @@ from supervisors.exits import Killed
 
 T = TypeVar("T")
 
-_set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_set_exception = ctypes.pythonapi["PyThreadState_SetAsyncExc"]  # by item: a declaration of our own
 _set_exception.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _set_exception.restype = ctypes.c_int
 
