@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, ClassVar, Protocol
 
@@ -235,8 +236,8 @@ class Actor(Incarnation):
         """Fourth rung: raise ``Killed`` in the actor's thread. False if it is past its loop. Any thread."""
         raise NotImplementedError
 
-    def _may_be_hit(self, frame: FrameType) -> bool:
-        """True if ``Killed`` may be raised in this frame, the innermost one of the thread in which the actor runs."""
+    def _may_be_hit(self, frames: Sequence[FrameType]) -> bool:
+        """True if ``Killed`` may be raised where these frames are, innermost first, in which this actor's code runs."""
         raise NotImplementedError
 
     def stack(self) -> str:

@@ -18,10 +18,10 @@ from supervisors.loop_thread import LoopThread
 from supervisors.mailboxes.bounded import BoundedLoopMailbox
 from supervisors.mailboxes.mailbox import LoopMailbox
 from supervisors.mailboxes.policy import MailboxPolicy
-from supervisors.threads import coroutine_stack
+from supervisors.threads import coroutine_stack, format_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from types import FrameType
 
     from supervisors.future import ReplyFuture
@@ -76,7 +76,9 @@ class AsyncActor(Actor):
         context.run(current.set, self)
         with self._life:
             if self.exit_reason is None:
-                self._task = self.loop_thread.loop.create_task(self._run(), name=self.path, context=context)
+                run = self._run()
+                self.loop_thread.coroutines[run] = self
+                self._task = self.loop_thread.loop.create_task(run, name=self.path, context=context)
                 return
         self._finish(self.exit_reason)  # abandoned on a blocked loop before it began: now its zombie ends
 
@@ -99,10 +101,17 @@ class AsyncActor(Actor):
         ``work``, or None: also ``SystemExit`` and the like never reach the loop. With a ``confinement`` it may cancel
         only tasks that it began. Called on the loop.
         """
+        shepherd, coroutines = self._shepherd(work), self.loop_thread.coroutines
+
+        def end(_: object) -> None:
+            del coroutines[shepherd]
+            work.close()  # a task cancelled before its first step has not begun it
+
         context = contextvars.copy_context()
         context.run(confined.set, confinement)
-        task = self.loop_thread.loop.create_task(self._shepherd(work), name=f"{self.path} work", context=context)
-        task.add_done_callback(lambda _: work.close())  # a task cancelled before its first step has not begun it
+        coroutines[shepherd] = self
+        task = self.loop_thread.loop.create_task(shepherd, name=f"{self.path} work", context=context)
+        task.add_done_callback(end)
         if confinement is not None:
             confinement.begin(task)
         return task
@@ -129,6 +138,8 @@ class AsyncActor(Actor):
             reason = await self._last_hook(reason)
         finally:
             self._in_hand = None
+            assert self._task is not None
+            del self.loop_thread.coroutines[self._task.get_coro()]
             self._detach()  # before the news of the end: whoever hears it finds the loop ending, if it was the last
             self._finish(reason)
 
@@ -227,22 +238,23 @@ class AsyncActor(Actor):
         first cancellation.
         """
         for _ in range(INJECTION_TRIES):
-            frame = self.loop_thread.frame()
-            if _actor_of(frame) is not self:
+            frames, runner = self.loop_thread.look()
+            if runner is not self:
                 break
-            if frame is not None and self._may_be_hit(frame):
+            if self._may_be_hit(frames):
                 self._kill_reason = reason
-                if self.loop_thread.interrupt(frame):
+                if self.loop_thread.interrupt(frames[0]):
                     return True
             time.sleep(INJECTION_PAUSE)
         return self.request_cancel(reason)
 
-    def _may_be_hit(self, frame: "FrameType") -> bool:
-        return in_foreign_code(frame, _LOOP_CODES)
+    def _may_be_hit(self, frames: "Sequence[FrameType]") -> bool:
+        return in_foreign_code(frames, _LOOP_CODES)
 
     def stack(self) -> str:
-        if running_actor(self.loop_thread) is self:
-            return self.loop_thread.stack()
+        frames, runner = self.loop_thread.look()
+        if runner is self:
+            return format_frames(frames)
         return coroutine_stack(self._task.get_coro()) if self._task is not None else ""
 
     def abandon(self, reason: ExitReason) -> None:
@@ -251,20 +263,6 @@ class AsyncActor(Actor):
             with contextlib.suppress(RuntimeError):  # the loop has ended, and the task with it
                 self.loop_thread.cancel(self._task)
         self._detach()  # a zombie holds up no loop: what is left of it ends with the loop, should that ever turn again
-
-
-def running_actor(loop: LoopThread) -> AsyncActor | None:
-    """The actor whose code is on the stack of the loop's thread now. Any thread; a snapshot."""
-    return _actor_of(loop.frame())
-
-
-def _actor_of(frame: "FrameType | None") -> AsyncActor | None:
-    while frame is not None:
-        if frame.f_code in (AsyncActor._run.__code__, AsyncActor._shepherd.__code__):
-            actor = frame.f_locals.get("self")
-            return actor if isinstance(actor, AsyncActor) else None
-        frame = frame.f_back
-    return None
 
 
 _LOOP_CODES = frozenset(

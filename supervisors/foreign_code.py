@@ -5,6 +5,7 @@ yet in hand, an answer half given, the turn of an event loop. So ``Killed`` is o
 work; whoever is between two messages finds the signal ``Kill`` instead.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -22,19 +23,18 @@ _OURS = (str(Path(__file__).parent), str(Path(pykka.__file__).parent))
 _FOR_USERS = str(Path(__file__).parent / "testing")
 
 
-def in_foreign_code(frame: FrameType, loop_codes: frozenset[CodeType]) -> bool:
-    """True if ``frame``, the innermost of a thread, is below a handler or hook that one of ``loop_codes`` has called.
+def in_foreign_code(frames: Sequence[FrameType], loop_codes: frozenset[CodeType]) -> bool:
+    """True if these frames of a thread, innermost first, begin below a handler or hook that one of ``loop_codes`` has
+    called.
 
     A handler's message is in hand all the while: its asker is answered, whatever is raised where.
     """
-    called: FrameType | None = None
-    caller: FrameType | None = frame
-    while caller is not None and caller.f_code not in loop_codes:
-        called, caller = caller, caller.f_back
-    if caller is None or called is None:
+    codes = [frame.f_code for frame in frames]
+    depth = next((depth for depth, code in enumerate(codes) if code in loop_codes), 0)
+    if depth == 0:  # none of them has called, or one of them is at work itself
         return False
-    code = called.f_code
-    return code.co_name in _DOORS or not _is_ours(code.co_filename)
+    called = codes[depth - 1]
+    return called.co_name in _DOORS or not _is_ours(called.co_filename)
 
 
 def _is_ours(file: str) -> bool:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-_state_of_thread = ctypes.pythonapi.PyThreadState_GetDict
+_state_of_thread = ctypes.pythonapi["PyThreadState_GetDict"]  # by item: a declaration of our own
 _state_of_thread.restype = ctypes.c_void_p
 """Address of the dict in which the calling thread keeps its values of ``threading.local``, and asyncio its running
 loop. The reference is borrowed, which is why it is no ``py_object``.

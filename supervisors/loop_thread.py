@@ -12,7 +12,7 @@ from loguru import logger
 
 from policies import validation
 from supervisors.confinement import make_task
-from supervisors.threads import raise_in_frame, thread_frame, thread_stack
+from supervisors.threads import format_frames, frames_and_runner, raise_in_frame
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor
@@ -39,6 +39,8 @@ class LoopThread:
         self.name = name
         self.blocked_on: ReplyFuture | None = None
         """The answer for which code on this loop blocks the thread, and with it all actors of the loop."""
+        self.coroutines: dict[Any, Actor] = {}
+        """The coroutines of actors in this thread, until they end, and whose code runs in each."""
         self.loop = asyncio.new_event_loop()
         self.loop.set_task_factory(make_task)
         self._turning = _Turning(self.loop, name)
@@ -93,11 +95,13 @@ class LoopThread:
 
     def stack(self) -> str:
         """What the loop's thread does now, as a formatted stack."""
-        return thread_stack(self._thread)
+        return format_frames(self.look()[0])
 
-    def frame(self) -> FrameType | None:
-        """The innermost frame of the loop's thread; None if it has ended."""
-        return thread_frame(self._thread)
+    def look(self) -> "tuple[list[FrameType], Actor | None]":
+        """The frames of the loop's thread, innermost first, and the actor whose code runs in them, if any does.
+        No frames once it has ended. Any thread; a snapshot.
+        """
+        return frames_and_runner(self._thread, self.coroutines)
 
     def interrupt(self, frame: FrameType) -> bool:
         """Raise ``Killed`` in this frame, if it is still the innermost one of the loop's thread. False if not."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from policies import validation
-from supervisors.async_actor import running_actor
 from supervisors.events import Abandoned, LadderRung
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.loop_thread import LoopThread
+from supervisors.threads import format_frames
 
 if TYPE_CHECKING:
     from supervisors.runtime import Runtime
@@ -72,15 +72,15 @@ class LoopWatchdog:
 
     def _interrupt(self, loop: LoopThread, blocked: float) -> None:
         self._interrupted = time.monotonic()
-        actor = running_actor(loop)
+        _, actor = loop.look()
         if actor is None:
             return
         self._runtime.emit(LadderRung(actor.path, "exception"))
         actor.inject(_reason(actor.stack(), blocked))
 
     def _abandon_all(self, loop: LoopThread, blocked: float) -> None:
-        culprit = running_actor(loop)
-        stack = loop.stack()
+        frames, culprit = loop.look()
+        stack = format_frames(frames)
         logger.error("event loop {} is blocked for {:.1f} s; its actors are abandoned", loop.name, blocked)
         actors = loop.actors()
         for actor in sorted(actors, key=lambda actor: actor is not culprit):

@@ -57,6 +57,7 @@ from supervisors.signals import Down, Ready, Signal, Stop, Timeout
 from supervisors.spec import SUPERVISOR_LADDER, ChildSpec, SupervisorSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
     from supervisors.timer import Timer
@@ -204,17 +205,18 @@ class Supervision(Actor):
         super().abandon(reason)
         self._take_all_along("was abandoned")
 
-    def _may_be_hit(self, frame: "FrameType") -> bool:
+    def _may_be_hit(self, frames: "Sequence[FrameType]") -> bool:
         """In a start function, hook or subscriber, or in a handler of a subclass; never while it keeps its books: a
         child would be launched and unknown, or known and never launched.
         """
-        called: FrameType | None = None
-        caller: FrameType | None = frame
-        while caller is not None and caller.f_code not in _BOOKS:
-            if called is not None and caller.f_code in _DOORS:
+        called = False
+        for code in (frame.f_code for frame in frames):
+            if code in _BOOKS:
+                return False
+            if called and code in _DOORS:
                 return True
-            called, caller = caller, caller.f_back
-        return caller is None and super()._may_be_hit(frame)
+            called = True
+        return super()._may_be_hit(frames)
 
     def _finish(self, reason: ExitReason) -> None:
         self._mails.give_up()  # whatever it ends of: nobody starts these children any more

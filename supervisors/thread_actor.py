@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from supervisors.mailboxes.bounded import BoundedMailbox
 from supervisors.mailboxes.mailbox import Mailbox
 from supervisors.mailboxes.policy import MailboxPolicy
 from supervisors.signals import Kill
-from supervisors.threads import raise_in_frame, take_exception, thread_frame, thread_stack
+from supervisors.threads import format_frames, raise_in_frame, take_exception, thread_frames
 
 
 class ThreadActor(Actor):
@@ -166,21 +166,21 @@ class ThreadActor(Actor):
         self.actor_inbox.put(Envelope(Kill(reason)))
         for _ in range(INJECTION_TRIES):
             with self._life:
-                frame = thread_frame(thread)
+                frames = thread_frames(thread)
                 if not thread.is_alive() or self._past_loop:
                     return True  # by the signal
                 self._kill_reason = reason
-                if frame is not None and self._may_be_hit(frame) and raise_in_frame(thread.ident or 0, frame):
+                if self._may_be_hit(frames) and raise_in_frame(thread.ident or 0, frames[0]):
                     self._injected = True
                     return True
             time.sleep(INJECTION_PAUSE)
         return True
 
-    def _may_be_hit(self, frame: FrameType) -> bool:
-        return in_foreign_code(frame, _LOOP_CODES)
+    def _may_be_hit(self, frames: Sequence[FrameType]) -> bool:
+        return in_foreign_code(frames, _LOOP_CODES)
 
     def stack(self) -> str:
-        return thread_stack(self._thread)
+        return format_frames(thread_frames(self._thread))
 
 
 _LOOP_CODES = frozenset(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import ctypes
 import functools
 import itertools
 import sys
@@ -307,6 +308,13 @@ BUGS = [
 def test_idle_threads(check):
     """What the name of the check says."""
     check()
+
+
+@SHOWN
+def test_what_others_declare_of_pythons_own_functions_changes_nothing(monkeypatch):
+    """``ctypes.pythonapi`` is everybody's, and keeps what was declared last."""
+    monkeypatch.setattr(ctypes.pythonapi.PyThreadState_GetDict, "restype", None)
+    a_thread_local_value_never_passes_on()
 
 
 @SHOWN

@@ -100,6 +100,27 @@ def test_a_kill_of_an_actor_at_work_never_hits_its_loop_or_its_neighbours(stage)
     assert survivors_of_kills_on_their_loop(stage)
 
 
+def test_a_kill_is_never_raised_in_a_neighbour_that_keeps_the_loop_busy(stage):
+    """Who is killed ends when it gets its turn; the handler that ran meanwhile answers as if nothing had been."""
+    loop, busy, over = make_loop(), threading.Event(), threading.Event()
+    actor, neighbour = AsyncProbe(loop), AsyncProbe(loop)
+    stage.enter(actor)
+
+    def work(_):
+        busy.set()
+        while not over.is_set():
+            pass
+        return "done"
+
+    answer = stage.enter(neighbour, "neighbour").request(Do(work))
+    assert busy.wait(DEADLINE)
+    actor.inject(WHY)
+    over.set()
+    assert answer.get(timeout=DEADLINE) == "done"
+    assert down_of(actor).get(timeout=DEADLINE).reason == WHY
+    assert neighbour.ref.ask("alive", timeout=DEADLINE) == "alive"
+
+
 def test_an_exception_is_raised_only_where_it_was_aimed():
     """In a frame that is not the innermost any more it is not raised at all: the thread goes on unharmed."""
     aimed, moved_on, result = threading.Event(), threading.Event(), []

@@ -259,6 +259,27 @@ def test_a_stopping_actor_takes_only_its_own_loop_along(stage):
     assert second.ref.ask("alive", timeout=DEADLINE) == "alive"
 
 
+def test_a_loop_knows_whose_code_runs_in_it(stage):
+    """Also in a task that an actor has spawned, for as long as that runs; it forgets who has ended."""
+    loop, gate, seen = make_loop(), asyncio.Event(), []
+    actor, neighbour = AsyncProbe(loop), AsyncProbe(loop)
+
+    async def work():
+        await gate.wait()
+        seen.append(loop.look()[1])
+
+    stage.enter(actor).ask(Do(lambda actor: actor.spawn(work()) and None), timeout=DEADLINE)
+    assert stage.enter(neighbour, "b").ask(Do(lambda _: loop.look()[1]), timeout=DEADLINE) is neighbour
+    stop(actor)
+    neighbour.ref.ask(Do(lambda _: gate.set()), timeout=DEADLINE)
+    await_true(lambda: seen == [actor], "the task is known for what the actor has spawned")
+    await_true(lambda: loop.look()[1] is None and list(loop.coroutines.values()) == [neighbour], "it has ended")
+    stop(neighbour)
+    assert loop.join(DEADLINE)
+    assert loop.look() == ([], None)
+    assert loop.coroutines == {}
+
+
 @pytest.mark.parametrize("ended", [False, True])
 def test_the_stack_of_an_actor_shows_where_it_waits(stage, ended):
     """Every await down to the innermost; empty once it has ended."""

@@ -114,7 +114,6 @@ class Clock:
         self.asleep = False
         self.interrupted = []
         monkeypatch.setattr("supervisors.loop_watchdog.time", types.SimpleNamespace(monotonic=lambda: self.now))
-        monkeypatch.setattr("supervisors.loop_watchdog.running_actor", lambda _loop: None)
         monkeypatch.setattr(LoopWatchdog, "_interrupt", lambda _self, _loop, blocked: self.interrupted.append(blocked))
         runtime = types.SimpleNamespace(
             timer=types.SimpleNamespace(after=lambda wait, look: self.due.append((self.now + wait, look)))
