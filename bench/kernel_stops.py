@@ -28,7 +28,7 @@ from supervisors import (
     SupervisorSpec,
     ThreadActor,
 )
-from supervisors.supervisor import STOPS_IN_A_ROW
+from supervisors.supervisor import STOPS_PER_TURN
 
 MESSAGE_SECONDS = 0.001
 """How long a message of a backlog takes."""
@@ -100,7 +100,7 @@ def _stop_bare(count: int) -> Spent:
     with _spent() as spent:
         for number, word in enumerate(words, 1):
             word.put(None)
-            if number % STOPS_IN_A_ROW == 0:
+            if number % STOPS_PER_TURN == 0:
                 time.sleep(0)
         for _ in words:
             ended.get(timeout=PATIENCE)

@@ -13,8 +13,8 @@ from supervisors.spec import SupervisorSpec
 from supervisors.supervision import FAILURE_DEADLINE, Supervision
 from supervisors.thread_actor import ThreadActor
 
-STOPS_IN_A_ROW = 4
-"""After so many of them those that were told get their turn. Each thread that waits for the interpreter lock wakes
+STOPS_PER_TURN = 4
+"""After each so many of them those that were told get their turn. Each thread that waits for the interpreter lock wakes
 up every few milliseconds to ask for it: a thousand told at once spend more on that than on their ends.
 """
 
@@ -41,5 +41,5 @@ class Supervisor(Supervision, ThreadActor):
     def _stop_child(self, child: str, attempt: int, reason: ExitReason) -> None:
         super()._stop_child(child, attempt, reason)
         self._stops += 1
-        if self._stops % STOPS_IN_A_ROW == 0:
+        if self._stops % STOPS_PER_TURN == 0:
             time.sleep(0)

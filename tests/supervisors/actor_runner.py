@@ -251,7 +251,7 @@ class Cast:
 
     boss, worker = ThreadBoss, ThreadWorker
 
-    def __init__(self, runtime, tree, monkeypatch):
+    def __init__(self, runtime, tree):
         self.runtime, self.clock, self.trace, self.actors = runtime, FakeClock(), [], []
         self.moves, self.activity = itertools.count(1), 0
         self.events = EventLog(runtime)
@@ -372,11 +372,11 @@ class LoopCast(Cast):
 
     boss, worker = LoopBoss, LoopWorker
 
-    def __init__(self, runtime, tree, monkeypatch):
+    def __init__(self, runtime, tree):
         self.loop = make_loop()
         self.keeper = AsyncActor(self.loop)
         self.loop.attach(self.keeper)  # those that never stop end on it, after all others
-        super().__init__(runtime, tree, monkeypatch)
+        super().__init__(runtime, tree)
 
     def close(self):
         await_true(self.all_are_over, "the last coroutine ends")

@@ -27,7 +27,7 @@ from supervisors import (
     terminate_child,
     which_children,
 )
-from supervisors.events import Abandoned, Ended, Started
+from supervisors.events import Abandoned, Ended, LadderRung, Started
 from supervisors.testing import DEADLINE, AsyncProbe, Do, Gate, Probe, await_tree, await_true, down_of, tree_look
 from tests.supervisors.conftest import make_loop
 
@@ -176,6 +176,18 @@ def test_one_whose_child_will_not_stop_serves_the_others_meanwhile(runtime, loop
     gate.open()
     asked.get(timeout=DEADLINE)
     assert [event.path for event in log.of(Ended)] == ["rt/y", "rt/x"]
+
+
+def test_children_on_the_same_loop_that_do_not_stop_are_cancelled_side_by_side(runtime, loop, log, journal):
+    """Their ladders climb to the rung that only coroutines have, and no further."""
+    gate, patience = Gate(), Ladder(stop=SOON, cancel=DEADLINE)
+    children = [ChildSpec(name, lambda: AsyncProbe(loop, journal, stop=gate.hold), ladder=patience) for name in "xyz"]
+    runtime.start(AsyncSupervisor(loop, spec(*children, pool=True)))
+    runtime.ref("rt").actor.request_stop()
+    gate.await_held(3)
+    assert runtime.ended.get(timeout=DEADLINE).kind is ExitKind.SHUTDOWN
+    assert sorted((event.path, event.rung) for event in log.of(LadderRung)) == [(f"rt/{n}", "cancel") for n in "xyz"]
+    assert {event.reason.kind for event in log.of(Ended)} == {ExitKind.KILLED}
 
 
 def test_a_supervisor_that_crashes_on_a_loop_waits_for_its_subtree_without_holding_the_loop_up(runtime, loop, journal):

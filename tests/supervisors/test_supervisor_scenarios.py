@@ -11,10 +11,10 @@ from tests.supervisors.actor_runner import Cast, LoopCast
 
 @pytest.mark.parametrize("cast_of", [Cast, LoopCast], ids=["threads", "loop"])
 @pytest.mark.parametrize("name", s.TABLE)
-def test_actors_do_what_the_table_says(name, cast_of, runtime, monkeypatch):
+def test_actors_do_what_the_table_says(name, cast_of, runtime):
     """Every row, with threads or coroutines, mailboxes and kill ladders, under a clock that the test turns."""
     scenario = s.TABLE[name]
-    cast = cast_of(runtime, scenario.tree, monkeypatch)
+    cast = cast_of(runtime, scenario.tree)
     try:
         stage = _Stage(cast)
         for number, action in enumerate(scenario.script):
