@@ -54,12 +54,7 @@ class Patient:
             delete_child(self._supervisor, "nobody").get(timeout=PATIENCE)
 
 
-SUBJECTS = {
-    "bare thread": "made and started",
-    "thread actor": "crash to ready",
-    "async actor": "crash to ready",
-    "async actor, supervisor in a thread": "crash to ready",
-}
+BARE, THREAD, NEAR, FAR = "bare thread", "thread actor", "async actor", "async actor, supervisor in a thread"
 
 
 def latencies(rounds: int, crashes: int) -> Iterator[Row]:
@@ -68,30 +63,31 @@ def latencies(rounds: int, crashes: int) -> Iterator[Row]:
     """
     with contextlib.ExitStack() as stack:
         loop = stack.enter_context(loop_thread("latencies"))
-        thread, near, far = (
-            stack.enter_context(_patient(kind, loop, on_loop=on_loop))
-            for kind, on_loop in (("thread", False), ("async", True), ("async", False))
-        )
-        taken = [
-            [(_bare_start(), thread.crash(), near.crash(), far.crash()) for _ in range(crashes)]
-            for _ in range(rounds + 1)
-        ][1:]  # the first one warms up
-    medians = [[median(column) for column in zip(*turns, strict=True)] for turns in taken]
-    yield _ratio(medians, 1, 0, "thread actor / a bare thread made and started", 2.5)
-    yield _ratio(medians, 2, 1, "async actor / thread actor", 0.5)
-    yield _ratio(medians, 3, 1, "async actor whose supervisor is in a thread / thread actor", None)
-    every = list(zip(*(turn for turns in taken for turn in turns), strict=True))
-    bars = (None, 100.0, 40.0, None)
-    for (name, what), bar, column in zip(SUBJECTS.items(), bars, zip(*medians, strict=True), strict=True):
-        quiet = " (bar: a quiet machine)" if bar is not None else ""
-        row = f"{what}, median: {name}{quiet}"
-        yield Row(row, median(column) * 1e6, "µs") if bar is None else Row.at_most(row, median(column) * 1e6, "µs", bar)
-    for name, column in zip(SUBJECTS, every, strict=True):
-        tenth = sorted(column)[len(column) // 10]  # what the load of other programs touches least
+        takes = {
+            BARE: _bare_start,
+            THREAD: stack.enter_context(_patient("thread", loop, on_loop=False)).crash,
+            NEAR: stack.enter_context(_patient("async", loop, on_loop=True)).crash,
+            FAR: stack.enter_context(_patient("async", loop, on_loop=False)).crash,
+        }
+        taken = [[{name: take() for name, take in takes.items()} for _ in range(crashes)] for _ in range(rounds + 1)][
+            1:
+        ]  # the first one warms up
+    medians = [{name: median(turn[name] for turn in turns) for name in takes} for turns in taken]
+    yield _ratio(medians, THREAD, BARE, "thread actor / a bare thread made and started", 2.5)
+    yield _ratio(medians, NEAR, THREAD, "async actor / thread actor", 0.5)
+    yield _ratio(medians, FAR, THREAD, "async actor whose supervisor is in a thread / thread actor")
+    for name, bar in ((THREAD, 100.0), (NEAR, 40.0)):
+        micros = median(row[name] for row in medians) * 1e6
+        yield Row.at_most(f"crash to ready, median: {name} (bar: a quiet machine)", micros, "µs", bar)
+    for name, what in ((FAR, "crash to ready"), (BARE, "made and started")):
+        yield Row(f"{what}, median: {name}", median(row[name] for row in medians) * 1e6, "µs")
+    for name in takes:
+        every = sorted(turn[name] for turns in taken for turn in turns)
+        tenth = every[len(every) // 10]  # what the load of other programs touches least
         yield Row(f"the same, fastest tenth: {name}", tenth * 1e6, "µs")
 
 
-def _ratio(medians: list[list[float]], of: int, to: int, name: str, bar: float | None) -> Row:
+def _ratio(medians: list[dict[str, float]], of: str, to: str, name: str, bar: float | None = None) -> Row:
     ratio = median(row[of] / row[to] for row in medians)
     name = f"crash to ready, ratio: {name}"
     return Row(name, ratio, "x") if bar is None else Row.at_most(name, ratio, "x", bar)
