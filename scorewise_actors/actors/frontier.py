@@ -19,12 +19,12 @@ from scorewise_actors.messages.jobs import (
     Commit,
     Committed,
     Drain,
-    Ended,
     Outcome,
     Renew,
     Restore,
     Restored,
     Returned,
+    ScraperGone,
     StorageTrouble,
     Swap,
     Throttle,
@@ -104,7 +104,7 @@ class FrontierActor(ThreadActor):
             case Renew(scraper, incarnation):
                 self.frontier.renew(_holder(scraper, incarnation), time.monotonic())
                 return None
-            case Ended(scraper, incarnation, reason):
+            case ScraperGone(scraper, incarnation, reason):
                 self._release(_holder(scraper, incarnation), reason)
             case Committed(items):
                 self.frontier.committed(items)
@@ -126,7 +126,7 @@ class FrontierActor(ThreadActor):
     def on_signal(self, signal: Signal) -> None:
         match signal:
             case Down(path, incarnation, reason):
-                self.ref.tell(Ended(path, incarnation, reason))
+                self.ref.tell(ScraperGone(path, incarnation, reason))
             case Timeout(token) if token == _PATROL:
                 self._patrol()
             case Timeout():

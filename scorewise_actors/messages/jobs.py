@@ -6,7 +6,7 @@ message               from               to                  meaning
 Swap                  ScrapeActor        FrontierActor       here is what became of my lease, give me work
 Lease                 FrontierActor      ScrapeActor         scrape this
 Renew                 ScrapeActor        FrontierActor       I am still at it
-Ended                 FrontierActor      FrontierActor       a scraper ended, and what it said before has been heard
+ScraperGone           FrontierActor      FrontierActor       a scraper ended, and what it said before has been heard
 AddRequests           JobHandle          FrontierActor       more items (asked: answers how many were new)
 CloseInput            JobHandle          FrontierActor       no more items will come from outside
 Drain                 JobHandle          FrontierActor       hand out nothing more, end when all leases are back
@@ -25,7 +25,8 @@ Trim                  MonitorActor       BrowserActor        have your pages dro
 Evict                 MonitorActor       BrowserActor        kill your Chromium: there is no memory left
 ====================  =================  ==================  ===================================================
 
-Besides these travel the kernel's own signals: ``Down`` of a ScrapeActor to the FrontierActor, which becomes ``Ended``.
+Besides these travel the kernel's own signals: ``Down`` of a ScrapeActor to the FrontierActor, which becomes
+``ScraperGone``.
 """
 
 from typing import Any
@@ -108,7 +109,7 @@ class Renew:
 
 
 @attrs.frozen
-class Ended:
+class ScraperGone:
     """The scraper is no more. ``Down`` itself overtakes the last ``Swap`` of whoever ended after an outcome."""
 
     scraper: str
