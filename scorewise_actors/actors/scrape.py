@@ -8,7 +8,7 @@ from loguru import logger
 from playwright.async_api import Error as PlaywrightError
 
 from policies.failures import Failure
-from scorewise_actors.browser.errors import BrowserLayerError
+from scorewise_actors.browser.errors import BrowserLayerError, is_target_closed
 from scorewise_actors.browser.failures import diagnose
 from scorewise_actors.errors import (
     HandlerCancelledOthers,
@@ -162,7 +162,7 @@ class ScrapeActor(AsyncActor):
             return Returned(lease.item, lease.token, str(error), alone=crashed and not infrastructure)
         if not isinstance(error, Exception) and not isinstance(error, asyncio.CancelledError):
             error = HandlerRaisedBaseException(f"{type(error).__name__}: {error}")
-        if slot.closed_by_item and type(error).__name__ == "TargetClosedError":
+        if slot.closed_by_item and is_target_closed(error):
             error = HandlerClosedPage(
                 f"the handler closed its page by {slot.closed_by_item} and went on to use it: {error}"
             )

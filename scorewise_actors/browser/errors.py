@@ -56,6 +56,13 @@ class DriverGone(GoneError):  # noqa: N818 - the name that failure classificatio
     subject = "driver"
 
 
+def is_target_closed(error: BaseException) -> bool:
+    """Whether Playwright says that what a call was for is closed or has crashed. It does not say which of them, and
+    does not export the class.
+    """
+    return type(error).__name__ == "TargetClosedError"
+
+
 class BrowserNotFound(BrowserLayerError):  # noqa: N818 - reads as a fact, like the others
     """No browser on this machine. ``looked_at`` are the places tried, ``remedies`` the commands that mend it."""
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
-from scorewise_actors.browser.errors import GuardTimeout
+from scorewise_actors.browser.errors import GuardTimeout, is_target_closed
 from scorewise_actors.browser.gone import Gone
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ async def guard(awaitable: Awaitable[T], *, deadline: float | None, gone: Iterab
     try:
         await woken
         if call.done() and not call.cancelled() and (error := call.exception()) is not None:
-            if gone and type(error).__name__ == "TargetClosedError":
+            if gone and is_target_closed(error):
                 await _settle(gone)
             _raise_if_gone(gone, what, cause=error)
     except asyncio.CancelledError:

@@ -10,7 +10,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from scorewise_actors.browser.chromium import Browser
 from scorewise_actors.browser.driver import Driver
-from scorewise_actors.browser.errors import BrowserGone, DriverGone, GuardTimeout, PageGone
+from scorewise_actors.browser.errors import BrowserGone, DriverGone, GuardTimeout, PageGone, is_target_closed
 from scorewise_actors.browser.failures import diagnose, failure_facts, is_infrastructure
 from scorewise_actors.browser.options import BrowserOptions
 
@@ -121,7 +121,7 @@ async def test_a_dead_driver_is_to_blame_although_the_browser_seems_connected(si
     await asyncio.sleep(0)
     os.kill(driver.pid, signal.SIGKILL)
     error = await failure_of(bare)
-    assert type(error).__name__ == "TargetClosedError"
+    assert is_target_closed(error)
     facts, infrastructure = await diagnose(error, slot)
     assert (infrastructure, facts["browser_connected"]) == (True, False)
     assert isinstance(await failure_of(page.title()), DriverGone)
