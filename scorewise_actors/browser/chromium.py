@@ -61,8 +61,7 @@ class Browser:
         """Given the moment the browser process ends or Playwright loses it."""
         self.mortal: tuple[Gone, ...] = (driver.gone, self.gone)
         """What a call to this browser depends on, the widest first."""
-        self.slot_contexts: set[BrowserContext] = set()
-        """The contexts of its page slots; a handler is shown none but its own."""
+        self._claimed: set[BrowserContext] = set()
         self._room = room
         self._session = session
         self._loop = asyncio.get_running_loop()
@@ -175,6 +174,18 @@ class Browser:
         slot = PageSlot(self, session)
         await slot.open()
         return slot
+
+    def claim(self, context: BrowserContext) -> None:
+        """A page slot serves items in this context from now on. A handler is shown no claimed context but its own."""
+        self._claimed.add(context)
+
+    def release(self, context: BrowserContext) -> None:
+        """The slot has done with the context."""
+        self._claimed.discard(context)
+
+    def is_claimed(self, context: BrowserContext) -> bool:
+        """Whether a page slot serves items in this context."""
+        return context in self._claimed
 
     def kill(self, reason: str = "killed by its owner") -> None:
         """SIGKILL the whole process group. Never blocks, from any thread. Calls in flight end with BrowserGone."""

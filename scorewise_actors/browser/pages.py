@@ -106,7 +106,7 @@ class PageSlot:
             operation=self._options.operation_timeout,
             navigation=self._options.navigation_timeout,
             on_broken=self.retire,
-            others=lambda context: context in self.browser.slot_contexts and context is not self._context,
+            others=lambda context: self.browser.is_claimed(context) and context is not self._context,
         )
         self._scope = scope
         self._guarded = cast("Page", scope.wrap(self._page))
@@ -224,7 +224,7 @@ class PageSlot:
         context.on("page", self._limit_popups)
         watch_documents(context, lambda: self._page, self._document)
         self._context = context
-        self.browser.slot_contexts.add(context)
+        self.browser.claim(context)
         self._served_by_context = 0
 
     async def _open_page(self) -> None:
@@ -251,7 +251,7 @@ class PageSlot:
         """Close the context, for ``close_timeout`` at most; then the closing goes on by itself."""
         context, self._context, self._page, self._session = self._context, None, None, None
         if context is not None:
-            self.browser.slot_contexts.discard(context)
+            self.browser.release(context)
         if context is not None and self.browser.is_connected:
             with contextlib.suppress(GuardTimeout, PlaywrightError):
                 closing = asyncio.shield(self._closer(context.close(), "BrowserContext.close"))
