@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from policies import validation
 from supervisors.actor import NO_REPLY, Actor, WaitCell
-from supervisors.confinement import Confinement, confined
+from supervisors.confinement import Confinement, start
 from supervisors.current import current, runs_on
 from supervisors.definitions import check_called, check_plain
 from supervisors.exits import SHUTDOWN, ExitReason
@@ -107,13 +107,9 @@ class AsyncActor(Actor):
             del coroutines[shepherd]
             work.close()  # a task cancelled before its first step has not begun it
 
-        context = contextvars.copy_context()
-        context.run(confined.set, confinement)
         coroutines[shepherd] = self
-        task = self.loop_thread.loop.create_task(shepherd, name=f"{self.path} work", context=context)
+        task = start(self.loop_thread.loop, shepherd, f"{self.path} work", confinement)
         task.add_done_callback(end)
-        if confinement is not None:
-            confinement.begin(task)
         return task
 
     async def _shepherd(self, work: "Coroutine[Any, Any, Any]") -> BaseException | None:

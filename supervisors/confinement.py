@@ -7,7 +7,7 @@ exception would say who did it. So the tasks of a ``LoopThread`` know for whom t
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 from loguru import logger
@@ -24,25 +24,24 @@ class Confinement:
     only, as everything here.
     """
 
-    __slots__ = ("disturbed_by", "main", "name", "refused")
+    __slots__ = ("_main", "disturbed_by", "name", "refused")
 
     def __init__(self, name: str) -> None:
         self.name = name
         """Whose work it is, for messages."""
-        self.main: asyncio.Task[Any] | None = None
-        """The task that it runs as, until that ends; the others are those it made."""
         self.refused = ""
         """What it tried to do to others, first of all; empty as long as it did not."""
         self.disturbed_by: Confinement | None = None
         """Who else's work cancelled a task that this one made. That is allowed: they may share it on purpose."""
+        self._main: asyncio.Task[Any] | None = None
+        """The task that it runs as, until that ends; the others are those it made. Nobody else's work cancels it."""
 
-    def begin(self, main: "asyncio.Task[Any]") -> None:
-        """It runs as this task. Nobody else's work cancels that."""
-        self.main = main
+    def _begin(self, main: "asyncio.Task[Any]") -> None:
+        self._main = main
         main.add_done_callback(self._end)  # the two would keep each other, and all that the work held
 
     def _end(self, _: "asyncio.Task[Any]") -> None:
-        self.main = None
+        self._main = None
 
     def _refuse(self, task: "asyncio.Task[Any]") -> ForeignTaskError:
         text = f"{self.name} tried to cancel {task.get_name()!r}, which is not its own; it may cancel what it began"
@@ -52,7 +51,21 @@ class Confinement:
         return ForeignTaskError(text)
 
 
-confined: "ContextVar[Confinement | None]" = ContextVar("supervisors_confined", default=None)
+def start(
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], name: str, confinement: Confinement | None
+) -> "asyncio.Task[T]":
+    """Run ``work`` as a task of this ``LoopThread``'s loop, in a copy of the caller's context. It is confined as told;
+    with None not at all, whatever the caller is. Called on the loop.
+    """
+    context = copy_context()
+    context.run(_confined.set, confinement)
+    task = loop.create_task(work, name=name, context=context)
+    if confinement is not None:
+        confinement._begin(task)
+    return task
+
+
+_confined: "ContextVar[Confinement | None]" = ContextVar("supervisors_confined", default=None)
 """The work that is going on in this context; None: not confined, as the actors themselves."""
 
 _passed_on: "ContextVar[bool]" = ContextVar("supervisors_cancel_passed_on", default=False)
@@ -69,20 +82,20 @@ class LoopTask(asyncio.Task[T]):
         """As asyncio's. ``ForeignTaskError`` if confined code asks, and the task is not confined or is somebody else's
         main task. False where the cancellation of another task comes here only because that one awaits this.
         """
-        by, own = confined.get(), self.confinement
+        by, own = _confined.get(), self.confinement
         if by is not None and by is not own and not self.done():
-            if own is None or own.main is self:
+            if own is None or own._main is self:
                 if _passed_on.get():
                     return False
                 raise by._refuse(self)
             own.disturbed_by = by
         # what this task awaits is asked to end in its name, whoever began it: gather() of others' tasks passes it on
-        work, passed_on = confined.set(own), _passed_on.set(True)
+        work, passed_on = _confined.set(own), _passed_on.set(True)
         try:
             return super().cancel(msg)
         finally:
             _passed_on.reset(passed_on)
-            confined.reset(work)
+            _confined.reset(work)
 
 
 def make_task(
@@ -91,5 +104,5 @@ def make_task(
     """The task factory of a ``LoopThread``: a task belongs to the work in whose context it is made."""
     task: LoopTask[T] = LoopTask(work, loop=loop, **options)
     context = options.get("context")
-    task.confinement = confined.get() if context is None else context.get(confined)
+    task.confinement = _confined.get() if context is None else context.get(_confined)
     return task
