@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pykka
 import pytest
 
 from supervisors import Confinement, ExitKind, ExitReason, ForeignTaskError, loop_thread
@@ -21,11 +22,8 @@ async def cancel_all():
     return refused
 
 
-def neighbours_survive(stage):
+def neighbours_survive(culprit, neighbour):
     """An actor, its unconfined task and the confined work of another one live on beside work that cancels all."""
-    loop = make_loop()
-    culprit, neighbour = AsyncProbe(loop), AsyncProbe(loop)
-    stage.enter(culprit), stage.enter(neighbour, "b")
     work = Confinement("the work")
 
     async def settle(actor):
@@ -52,19 +50,29 @@ def neighbours_survive(stage):
     finally:
         for actor in (culprit, neighbour):
             actor.request_stop()
-        assert loop.join(DEADLINE)
+        assert culprit.loop_thread.join(DEADLINE)
+
+
+def two_actors(stage):
+    """Two that live on one loop."""
+    culprit, neighbour = AsyncProbe(loop := make_loop()), AsyncProbe(loop)
+    stage.enter(culprit), stage.enter(neighbour, "b")
+    return culprit, neighbour
 
 
 def test_confined_work_cancels_none_of_its_neighbours(stage):
     """It gets an error that names the task, and is on record for it."""
-    neighbours_survive(stage)
+    neighbours_survive(*two_actors(stage))
 
 
 def test_a_loop_with_plain_tasks_is_found(stage, monkeypatch):
-    """The twin: without the loop's own kind of task the neighbours are gone."""
+    """The twin: without the loop's own kind of task the neighbour is gone, and so is the culprit's own actor."""
     monkeypatch.setattr(loop_thread, "make_task", None)
-    with pytest.raises(Exception):  # noqa: B017 - the culprit's own actor is among the dead, or else a check fails
-        neighbours_survive(stage)
+    culprit, neighbour = two_actors(stage)
+    down = down_of(neighbour)
+    with pytest.raises(pykka.ActorDeadError, match="rt/a ended before it answered"):
+        neighbours_survive(culprit, neighbour)
+    assert down.get(timeout=DEADLINE).reason.error_type == "CancelledError"
 
 
 def test_confined_work_cancels_what_it_began(stage):
