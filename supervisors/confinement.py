@@ -36,6 +36,18 @@ class Confinement:
         self._main: asyncio.Task[Any] | None = None
         """The task that it runs as, until that ends; the others are those it made. Nobody else's work cancels it."""
 
+    def culprit(self, error: BaseException) -> "Confinement | None":
+        """Whose overreach is to blame for ``error``, which came out of this work; None: nobody's.
+
+        This one's, if it fails by a refusal, or by a cancellation after one: whoever cancels all tasks cancels its own
+        as well. Otherwise that of the work which cancelled a task of this one's, if it was refused something too: those
+        that share a task on purpose reach for no others.
+        """
+        if self.refused and isinstance(error, (ForeignTaskError, asyncio.CancelledError)):
+            return self
+        disturber = self.disturbed_by
+        return disturber if disturber is not None and disturber.refused else None
+
     def _begin(self, main: "asyncio.Task[Any]") -> None:
         self._main = main
         main.add_done_callback(self._end)  # the two would keep each other, and all that the work held

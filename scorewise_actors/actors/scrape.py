@@ -23,7 +23,7 @@ from scorewise_actors.job import ScrapeContext
 from scorewise_actors.messages.jobs import Failed, Lease, Outcome, Renew, Returned, Scraped, Swap
 from scorewise_actors.plan import BrowserCell, JobPlan
 from supervisors.async_actor import AsyncActor
-from supervisors.confinement import Confinement, ForeignTaskError
+from supervisors.confinement import Confinement
 from supervisors.exits import ActorExit, ExitKind, ExitReason, Killed
 from supervisors.runtime import Runtime
 
@@ -142,11 +142,12 @@ class ScrapeActor(AsyncActor):
         raised = asyncio.CancelledError() if task.cancelled() else task.result()
         if isinstance(raised, (Killed, ActorExit)):
             raise raised
-        if work.refused and isinstance(raised, (ForeignTaskError, asyncio.CancelledError)):
+        culprit = None if raised is None else work.culprit(raised)
+        if culprit is None:
+            return raised
+        if culprit is work:
             return HandlerCancelledOthers(work.refused)
-        if raised is not None and work.disturbed_by is not None and work.disturbed_by.refused:
-            return DisturbedError(f"{work.disturbed_by.name} cancelled tasks of this one's")
-        return raised
+        return DisturbedError(f"{culprit.name} cancelled tasks of this one's")
 
     async def _judge(self, lease: Lease, error: BaseException) -> Outcome:
         """What an exception that came out of the handler means: the machinery's fault, or the item's."""

@@ -146,7 +146,33 @@ def test_tasks_that_another_work_began_may_be_cancelled_and_it_is_noted(stage):
 
     assert actor.ref.ask(Do(begin), timeout=DEADLINE) is True
     assert owner.disturbed_by is other
-    assert not other.refused
+    assert owner.culprit(KeyError()) is None
+
+
+def test_a_failure_is_blamed_on_whoever_reached_for_others(stage):
+    """Its own refusal or cancellation on the work itself, any other failure on the work that disturbed it."""
+    actor = AsyncProbe(make_loop())
+    stage.enter(actor)
+    owner, other = Confinement("owner"), Confinement("other")
+
+    async def begin(actor):
+        begun = asyncio.get_running_loop().create_future()
+
+        async def own():
+            begun.set_result(asyncio.create_task(asyncio.sleep(3600)))
+            await begun.result()
+
+        task = actor.spawn(own(), owner)
+        await begun
+        await actor.spawn(cancel_all(), other)
+        return await task
+
+    error = actor.ref.ask(Do(begin), timeout=DEADLINE)
+    assert isinstance(error, asyncio.CancelledError)
+    assert owner.culprit(error) is other
+    assert other.culprit(error) is other.culprit(ForeignTaskError()) is other
+    assert other.culprit(KeyError()) is None
+    assert Confinement("harmless").culprit(error) is None
 
 
 def test_the_kernel_cancels_whoever_asks_it_to(stage):
