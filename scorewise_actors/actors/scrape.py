@@ -7,24 +7,17 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 from playwright.async_api import Error as PlaywrightError
 
-from policies.failures import Failure
-from scorewise_actors.browser.errors import BrowserLayerError, is_target_closed
-from scorewise_actors.browser.failures import diagnose
-from scorewise_actors.errors import (
-    HandlerCancelledOthers,
-    HandlerClosedPage,
-    HandlerRaisedBaseException,
-    HandlerTimeout,
-    HttpStatusError,
-)
+from scorewise_actors.browser.errors import BrowserLayerError
+from scorewise_actors.errors import HandlerTimeout
 from scorewise_actors.frontier import LEASE_SECONDS
+from scorewise_actors.handler_failures import outcome_of
 from scorewise_actors.handlers import call_handler
 from scorewise_actors.job import ScrapeContext
-from scorewise_actors.messages.jobs import Failed, Lease, Outcome, Renew, Returned, Scraped, Swap
+from scorewise_actors.messages.jobs import Lease, Outcome, Renew, Returned, Scraped, Swap
 from scorewise_actors.plan import BrowserCell, JobPlan
 from supervisors.async_actor import AsyncActor
 from supervisors.confinement import Confinement
-from supervisors.exits import ActorExit, ExitKind, ExitReason, Killed
+from supervisors.exits import ExitKind, ExitReason
 from supervisors.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -39,10 +32,6 @@ _CANCEL_GRACE = 2.0
 
 class NoPageError(Exception):
     """The browser lives and gives no page."""
-
-
-class DisturbedError(Exception):
-    """The handler failed because that of another item, which pays for it, cancelled tasks that it had begun."""
 
 
 def cancel_pages(runtime: Runtime, below: str, reason: str) -> None:
@@ -112,19 +101,15 @@ class ScrapeActor(AsyncActor):
         context = ScrapeContext(
             page=page, request=lease.request, log=log, job_id=self._plan.job_id, attempt=lease.attempt
         )
-        raised = await self._run_handler(context)
+        work = Confinement(f"the handler of {lease.request.url}")
+        raised = await self._run_handler(context, work)
         if raised is None:
             return Scraped(lease.item, lease.token, tuple(context._results), tuple(context._found))
-        try:
-            return await self._judge(lease, raised)
-        except Exception as error:  # noqa: BLE001 - an exception whose text cannot be had fails its item, nothing else
-            logger.opt(exception=error).debug("a {} cannot be judged", type(raised).__name__)
-            failure = Failure(type(raised).__name__, "its text cannot be read", url=lease.request.url)
-            return Failed(lease.item, lease.token, failure)
+        self._slot.retire()
+        return await outcome_of(raised, lease, self._slot, work)
 
-    async def _run_handler(self, context: ScrapeContext) -> BaseException | None:
+    async def _run_handler(self, context: ScrapeContext, work: Confinement) -> BaseException | None:
         limit = self._plan.config.request_handler_timeout
-        work = Confinement(f"the handler of {context.request.url}")
         task = self.spawn(call_handler(self._plan.handler, context), work)
         try:
             await asyncio.wait({task}, timeout=limit)
@@ -139,39 +124,7 @@ class ScrapeActor(AsyncActor):
         finally:
             task.cancel()
         # a handler that cancels its own task as the last thing it does ends the task that way
-        raised = asyncio.CancelledError() if task.cancelled() else task.result()
-        if isinstance(raised, (Killed, ActorExit)):
-            raise raised
-        culprit = None if raised is None else work.culprit(raised)
-        if culprit is None:
-            return raised
-        if culprit is work:
-            return HandlerCancelledOthers(work.refused)
-        return DisturbedError(f"{culprit.name} cancelled tasks of this one's")
-
-    async def _judge(self, lease: Lease, error: BaseException) -> Outcome:
-        """What an exception that came out of the handler means: the machinery's fault, or the item's."""
-        slot = self._slot
-        assert slot is not None
-        slot.retire()
-        if isinstance(error, DisturbedError):
-            return Returned(lease.item, lease.token, str(error), alone=False)
-        facts, infrastructure = await diagnose(error, slot)
-        crashed = facts.get("page_crashed", False)
-        if isinstance(error, Exception) and (infrastructure or crashed):
-            logger.debug("{} was in hand when its page or browser died: {}", lease.request.url, error)
-            return Returned(lease.item, lease.token, str(error), alone=crashed and not infrastructure)
-        if not isinstance(error, Exception) and not isinstance(error, asyncio.CancelledError):
-            error = HandlerRaisedBaseException(f"{type(error).__name__}: {error}")
-        if slot.closed_by_item and is_target_closed(error):
-            error = HandlerClosedPage(
-                f"the handler closed its page by {slot.closed_by_item} and went on to use it: {error}"
-            )
-        if isinstance(error, HttpStatusError):
-            facts["status"] = error.status
-        failure = Failure.from_exception(error, url=lease.request.url, **facts)
-        logger.debug("{} failed: {}", lease.request.url, failure.message)
-        return Failed(lease.item, lease.token, failure)
+        return asyncio.CancelledError() if task.cancelled() else task.result()
 
     async def _renew(self) -> None:
         """Keep the lease alive beside the work, but not for ever: after that this actor must be stuck."""
