@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from loguru import logger
 from playwright._impl._async_base import AsyncBase  # the base of everything that the async API hands out
 from playwright.async_api import Browser, BrowserContext, CDPSession, Frame, Page
 from playwright.async_api import Error as PlaywrightError
@@ -149,13 +150,18 @@ class Scope:
         if plan.name == "close":
             context = self._page.context
             if isinstance(target, Browser) and target is context.browser:
-                raise _refused(plan.what)
+                raise self._refuse(plan.what)
             if target is self._page or target is context:
                 self.closed = plan.what
         elif isinstance(target, CDPSession) and plan.name == "send":
             method = args[0] if args else kwargs.get("method")
             if method in _ENDS_BROWSER:
-                raise _refused(method)
+                raise self._refuse(method)
+
+    def _refuse(self, what: str) -> HandlerClosedBrowser:
+        text = f"the handler closed the browser by {what}; it serves other items too and is left open"
+        logger.error("refused, on a page at {}: {}", self._page.url, text)  # a handler may catch the exception
+        return HandlerClosedBrowser(text)
 
     def _remember(self, plan: Plan, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note how to take back what this call is about to do, and see to it that dialogs get an answer."""
@@ -256,7 +262,3 @@ class Scope:
         await asyncio.sleep(DIALOG_SECONDS)
         with contextlib.suppress(PlaywrightError, BrowserLayerError):  # the usual case: it was answered
             await guard(dialog.dismiss(), deadline=self._defaults[0], gone=self._gone, what="Dialog.dismiss")
-
-
-def _refused(what: str) -> HandlerClosedBrowser:
-    return HandlerClosedBrowser(f"the handler closed the browser by {what}; it serves other items too and is left open")

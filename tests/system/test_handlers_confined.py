@@ -2,11 +2,27 @@
 
 import asyncio
 import contextlib
+import re
 
 import pytest
 from harness import KEY, QUICK_RETRY, match_urls, run_with_a_bad_page
+from loguru import logger
 
 from scorewise_actors import ActorSystem, Request
+
+
+@pytest.fixture
+def said():
+    """What is logged while the test runs."""
+    lines = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]), level="ERROR")
+    packages = ("scorewise_actors", "supervisors")
+    for package in packages:
+        logger.enable(package)
+    yield lines
+    for package in packages:
+        logger.disable(package)
+    logger.remove(sink)
 
 
 async def cancel_all(_context):
@@ -148,6 +164,26 @@ def test_a_handler_that_closes_the_browser_fails_its_item_only(system, healthy_s
     assert (letter.error_type, letter.attempts) == ("HandlerClosedBrowser", 2)
     assert "the handler closed the browser by Browser.close" in letter.message
     assert (report.restarts, report.retries) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "says"),
+    [
+        (cancel_others, r"refused: the handler of {url} tried to cancel '"),
+        (close_browser, r"refused, on a page at about:blank: the handler closed the browser by Browser\.close"),
+    ],
+)
+def test_a_handler_that_catches_a_refusal_is_done_and_it_is_logged(system, healthy_site, said, misbehave, says):
+    """Nothing has happened to anybody, so its item need not fail; who reads the log knows."""
+    (url,) = match_urls(healthy_site, 1)
+
+    async def handler(context):
+        with contextlib.suppress(Exception):
+            await misbehave(context)
+
+    report = system.run_blocking("caught", [url], handler)
+    assert (report.done, report.retries, report.restarts) == (1, 0, 0)
+    assert len([line for line in said if re.search(says.format(url=re.escape(url)), line)]) == 1, said
 
 
 async def close_page(context):
