@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import contextvars
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -72,13 +71,11 @@ class AsyncActor(Actor):
     def _spawn(self) -> None:
         inbox = self.actor_inbox
         inbox.loop, inbox.on_wake = self.loop_thread.loop, self._wake
-        context = contextvars.copy_context()
-        context.run(current.set, self)
         with self._life:
             if self.exit_reason is None:
                 run = self._run()
                 self.loop_thread.coroutines[run] = self
-                self._task = self.loop_thread.loop.create_task(run, name=self.path, context=context)
+                self._task = start(self.loop_thread.loop, run, self.path, None)
                 return
         self._finish(self.exit_reason)  # abandoned on a blocked loop before it began: now its zombie ends
 
@@ -122,6 +119,7 @@ class AsyncActor(Actor):
     # ------------------------------------------------------------------------------------------------ the loop
 
     async def _run(self) -> None:
+        current.set(self)
         try:
             await self.set_up()
             if not self.defers_ready:

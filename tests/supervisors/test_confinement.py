@@ -1,6 +1,7 @@
 """Foreign work on a loop that others share: it may cancel its own tasks, and harms nobody by cancelling all."""
 
 import asyncio
+import contextlib
 
 import pykka
 import pytest
@@ -73,6 +74,26 @@ def test_a_loop_with_plain_tasks_is_found(stage, monkeypatch):
     with pytest.raises(pykka.ActorDeadError, match="rt/a ended before it answered"):
         neighbours_survive(culprit, neighbour)
     assert down.get(timeout=DEADLINE).reason.error_type == "CancelledError"
+
+
+def test_an_actor_that_confined_work_launches_is_nobodys_own(stage):
+    """It is an actor like every other: the work that launched it does not end it."""
+    actor = AsyncProbe(make_loop())
+    stage.enter(actor)
+
+    async def launch_and_cancel(actor):
+        child = AsyncProbe(actor.loop_thread)
+        actor.runtime.launch(child, "rt/child")
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            with contextlib.suppress(ForeignTaskError):
+                task.cancel()
+
+    async def begin(actor):
+        return await actor.spawn(launch_and_cancel(actor), Confinement("the work"))
+
+    assert actor.ref.ask(Do(begin), timeout=DEADLINE) is None
+    assert actor.runtime.ref("rt/child").ask("alive", timeout=DEADLINE) == "alive"
 
 
 def test_confined_work_cancels_what_it_began(stage):
