@@ -358,17 +358,16 @@ def _made(spec: ChildSpec) -> Actor | None:
     return actor
 
 
-_DOORS = frozenset(function.__code__ for function in (_made, run_hook, Runtime._tell))
+_DOORS = frozenset((_made.__code__, run_hook.__code__, Runtime._tell.__code__))
 """Where a supervisor calls foreign code."""
 
 _BOOKS = frozenset(
-    function.__code__
-    for function in (
-        Supervision._feed,
-        Supervision._child_news,
-        Supervision._start_timed_out,
-        Supervision._take_all_along,
-        Supervision.suspend,
+    (
+        Supervision._feed.__code__,
+        Supervision._child_news.__code__,
+        Supervision._start_timed_out.__code__,
+        Supervision._take_all_along.__code__,
+        Supervision.suspend.__code__,
     )
 )
 """Where it keeps its books."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import psutil
 from loguru import logger
 
 from scorewise_actors.browser.processes import ProcessIdentity, group_members, reap_group
@@ -40,8 +41,10 @@ class Home:
 
     @classmethod
     def create(cls) -> "Home":
-        """A new folder (mode 0700) in the temporary directory, owned by this process."""
-        home = cls(Path(tempfile.mkdtemp(prefix=PREFIX)))
+        """A new folder (mode 0700) in the temporary directory, owned by this process. Its name says so as well: a
+        program may be killed before the owner file is written, or after it was removed.
+        """
+        home = cls(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")))
         home._write()
         return home
 
@@ -159,6 +162,12 @@ def sweep_homes(directory: Path | None = None) -> tuple[Path, ...]:
     """
     removed = []
     for path in (directory or Path(tempfile.gettempdir())).glob(f"{PREFIX}*"):
+        if _is_bare(path):
+            with contextlib.suppress(OSError):  # it is not empty: whatever is in there is not ours to judge
+                (path / f"{_OWNER_FILE}.new").unlink(missing_ok=True)
+                path.rmdir()
+                removed.append(path)
+            continue
         facts = _facts(path)
         if facts is None or _living(facts.get("owner")) is not None:
             continue
@@ -207,6 +216,13 @@ def _facts(path: Path) -> dict[str, Any] | None:
         if isinstance(facts, dict) and facts.get("owner"):
             return facts
     return None
+
+
+def _is_bare(path: Path) -> bool:
+    """A folder without an owner file, of a process that is gone: nothing has lived there yet, or nothing any more."""
+    pid = path.name.removeprefix(PREFIX).partition("-")[0]
+    gone = pid.isdecimal() and not psutil.pid_exists(int(pid))
+    return gone and _is_ours(path) and not (path / _OWNER_FILE).exists()
 
 
 def _is_ours(path: Path) -> bool:

@@ -16,7 +16,7 @@ from scorewise_actors.browser.chromium import Browser
 from scorewise_actors.browser.driver import Driver
 from scorewise_actors.browser.errors import BrowserGone, DriverGone
 from scorewise_actors.browser.gone import Gone, watch_pid
-from scorewise_actors.browser.homes import Home, await_burials, sweep_homes
+from scorewise_actors.browser.homes import PREFIX, Home, await_burials, sweep_homes
 from scorewise_actors.browser.processes import ProcessIdentity, children, group_members
 
 PROGRAM = """
@@ -125,6 +125,24 @@ def test_only_what_is_surely_ours_is_swept(tmp_path):
     assert sorted(sweep_homes(tmp_path)) == swept
     for path in (*stays, broken, link, tmp_path / "target"):
         assert path.exists(), path
+
+
+@pytest.mark.parametrize("when", ["before the owner file", "while it is written", "after it was removed"])
+def test_a_home_whose_program_was_killed_without_an_owner_file_is_swept(temporary, when):
+    """There is a moment without one at either end. The home of a living program stays, and so do others' files."""
+    code = (
+        "import os; from scorewise_actors.browser.homes import Home; print(Home.create().path, flush=True); os.abort()"
+    )
+    environ = {**os.environ, "TMPDIR": str(temporary)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=False)
+    home, mine, full = Path(done.stdout.strip()), Home.create(), temporary / f"{PREFIX}{2**22 + 1}-full"
+    full.mkdir()
+    (full / "file").touch()
+    for path in (home, mine.path):
+        owner = path / "owner.json"
+        owner.rename(path / "owner.json.new") if when == "while it is written" else owner.unlink()
+    assert sweep_homes(temporary) == (home,)
+    assert sorted(temporary.iterdir()) == sorted([mine.path, full])
 
 
 def test_folders_of_other_users_are_not_trusted(tmp_path, monkeypatch):

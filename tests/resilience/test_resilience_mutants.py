@@ -34,12 +34,6 @@ MUTANTS = {
         "held = []",
         "test_retry_manager:test_later_tries_run_a_few_at_a_time_and_first_ones_all_at_once",
     ),
-    "a desk that ends leaves its waiters waiting": (
-        "actors.retry_desk",
-        "for name in tuple(self._waiting):",
-        "for name in ():",
-        "test_retry_manager:test_slots_survive_the_retry_desk_and_are_given_back",
-    ),
     "the budget binds nobody": (
         "actors.retry_desk",
         "granted = granted or wish.refused_at == wish.first_tries",
