@@ -76,8 +76,15 @@ class AsyncActor(Actor):
                 run = self._run()
                 self.loop_thread.coroutines[run] = self
                 self._task = start(self.loop_thread.loop, run, self.path, None)
+                self._task.add_done_callback(self._over)
                 return
         self._finish(self.exit_reason)  # abandoned on a blocked loop before it began: now its zombie ends
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        """The task has ended; before its first step, if somebody cancelled it so early: then nobody has told yet."""
+        if self.loop_thread.coroutines.pop(task.get_coro(), None) is not None:
+            self._detach()
+            self._finish(self._reason_for(asyncio.CancelledError("cancelled before it began")))
 
     def _wake(self) -> None:
         if self._idle is not None and not self._idle.done():
@@ -133,7 +140,7 @@ class AsyncActor(Actor):
         finally:
             self._in_hand = None
             assert self._task is not None
-            del self.loop_thread.coroutines[self._task.get_coro()]
+            self.loop_thread.coroutines.pop(self._task.get_coro(), None)
             self._detach()  # before the news of the end: whoever hears it finds the loop ending, if it was the last
             self._finish(reason)
 

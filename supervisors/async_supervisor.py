@@ -1,6 +1,8 @@
 """A supervisor on the event loop of its children: no thread of its own, and a restart without a change of threads."""
 
 import asyncio
+import contextlib
+import time
 
 from supervisors.async_actor import AsyncActor
 from supervisors.exits import ExitReason
@@ -21,22 +23,18 @@ class AsyncSupervisor(Supervision, AsyncActor):
     def __init__(self, loop: LoopThread, spec: SupervisorSpec) -> None:
         super().__init__(loop)
         self._prepare(spec)
-        self._waits_for_children = False
 
     async def set_up(self) -> None:
         self._begin()
 
     async def tear_down(self, reason: ExitReason) -> None:
-        """If it crashed, wait for the subtree; the loop turns meanwhile."""
-        if not reason.abnormal:
-            return
-        downs = [down.as_asyncio() for down in self._take_all_along("crashed")]
-        if downs:
-            self._waits_for_children = True
-            await asyncio.wait(downs, timeout=FAILURE_DEADLINE)
-
-    def request_cancel(self, reason: ExitReason) -> bool:
-        """Not while it waits for its subtree: its parent would start another one beside it, and nobody would tell. One
-        that waits too long is abandoned, which is told.
+        """If there are children left, as after a crash, wait for them; the loop turns meanwhile. No cancellation ends
+        that: its parent would start another subtree beside this one, and nobody would tell. One that waits too long is
+        abandoned, which is told.
         """
-        return not self._waits_for_children and super().request_cancel(reason)
+        del reason
+        left = {down.as_asyncio() for down in self._take_all_along("crashed")}
+        deadline = time.monotonic() + FAILURE_DEADLINE
+        while left and not self.fenced and time.monotonic() < deadline:
+            with contextlib.suppress(asyncio.CancelledError):
+                _, left = await asyncio.wait(left, timeout=deadline - time.monotonic())

@@ -5,6 +5,7 @@ it traps exits; then it is told, of normal ends too. Links are for peers. A supe
 and restarts those that crash; linked to one it would end with the whole tree instead, so that is refused.
 """
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _lock = threading.RLock()
 """Both ends of a link are written together."""
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def link(actor: "Actor", ref: "Ref") -> None:

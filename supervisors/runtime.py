@@ -186,6 +186,9 @@ class Runtime:
             actor._finish(ExitReason(ExitKind.START_FAILED, "the interpreter exits: nothing is started any more"))
             return
         self.emit(Launched(path, actor.incarnation))
+        if actor.exit_reason is not None:  # a subscriber took so long that it was given up before it began
+            actor._finish(actor.exit_reason)
+            return
         try:
             actor._start_actor_loop()
         except Exception as error:  # noqa: BLE001 - no thread to be had, loop gone: a refused start

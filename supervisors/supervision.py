@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import pykka
 from pykka._envelope import Envelope
 
 from supervisors.actor import NO_REPLY, Actor
@@ -182,7 +183,7 @@ class Supervision(Actor):
             timer.cancel()
         for future in tuple(self._requests.values()):
             if future is not None:
-                future.offer(error=RuntimeError(f"{self.path} {why}"))
+                future.offer(error=pykka.ActorDeadError(f"{self.path} {why}"))
         reason = ExitReason(ExitKind.SHUTDOWN, f"{self.path} {why}")
         children = tuple(self._actors.items())
         return [self._take_along(child, actor, reason) for child, (_, actor) in reversed(children)]
@@ -200,7 +201,7 @@ class Supervision(Actor):
 
     def abandon(self, reason: ExitReason) -> None:
         """Nobody looks after its children any more: they are told to end now, in the killer's thread and after the
-        parent has heard of it, however long the supervisor itself is stuck.
+        parent has heard of it, however long the supervisor itself is stuck. From now on it does nothing.
         """
         super().abandon(reason)
         self._take_all_along("was abandoned")
@@ -228,6 +229,8 @@ class Supervision(Actor):
         before = self._state
         self._state, commands = step(before, event, self.runtime.clock.monotonic(), self._random)
         for command in commands:
+            if self._fenced:  # it was stuck in foreign code meanwhile: all of that is its successor's by now
+                return
             self._carry_out(command, before)
         self._mails.settle(self._state, getattr(event, "child", None) if before.phase is self._state.phase else None)
 

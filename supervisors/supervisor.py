@@ -30,8 +30,15 @@ class Supervisor(Supervision, ThreadActor):
     def on_start(self) -> None:
         self._begin()
 
+    def on_stop(self) -> None:
+        """There are no children left, unless a handler of a subclass ended it."""
+        self._wait_for_children()
+
     def on_failure(self, *_exc_info: Any) -> None:
         """Wait for the subtree in its own thread: it serves nobody any more, and its parent goes on serving others."""
+        self._wait_for_children()
+
+    def _wait_for_children(self) -> None:
         downs = self._take_all_along("crashed")
         deadline = time.monotonic() + FAILURE_DEADLINE
         for down in downs:

@@ -195,11 +195,14 @@ class LoopMailbox:
         if runs_on(self.loop):  # without a detour over the selector
             self._woken()
             return
-        self._waking = True
         try:
+            self._waking = True
             self.loop.call_soon_threadsafe(self._woken)
         except RuntimeError:  # the loop is closed, so the actor is gone
             self.close()
+        except BaseException:  # a signal handler's: the next one who puts something in wakes the actor
+            self._waking = False
+            raise
 
     def _woken(self) -> None:
         self._waking = False  # before the look, so that a put after the look wakes again

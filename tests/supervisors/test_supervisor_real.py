@@ -399,7 +399,7 @@ def test_a_request_to_a_supervisor_that_crashes_meanwhile_is_answered(runtime, j
     assert entered.wait(DEADLINE)
     await_children(root, "slow=starting")
     root.actor.inject(ExitReason(ExitKind.KILLED))
-    with pytest.raises(RuntimeError, match="crashed"):
+    with pytest.raises(pykka.ActorDeadError, match="crashed"):
         asked.get(timeout=DEADLINE)
     gate.set()
     assert runtime.ended.get(timeout=DEADLINE).kind is ExitKind.KILLED
