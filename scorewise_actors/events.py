@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import attrs
 from loguru import logger
 
+from policies.short_text import short_text
 from scorewise_actors.correlation import correlation_id
 from scorewise_actors.redaction import redact, redact_text
 from supervisors.events import Event
-from supervisors.short_text import short_text
 from supervisors.subscribers import Subscribers
 
 
@@ -101,8 +101,6 @@ class ResilienceEvent(Event):
         }
 
 
-_ERROR_SHOWN = 500
-"""Characters of what a listener raised."""
 Listener = Callable[[ResilienceEvent], None]
 
 
@@ -127,5 +125,5 @@ class EventHub:
             try:
                 listener(event)
             except Exception as error:  # noqa: BLE001 - whoever listens must not harm who works
-                text = short_text(error, _ERROR_SHOWN)
+                text = short_text(error)
                 logger.opt(exception=error).error("a listener failed on {}: {}", event.type.value, text)

@@ -14,6 +14,7 @@ import pykka
 from loguru import logger
 
 from policies import validation
+from policies.short_text import short_text
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
 from supervisors.current import current_actor
@@ -25,7 +26,6 @@ from supervisors.incarnation import Incarnation
 from supervisors.ladder import LadderRun
 from supervisors.names import Names
 from supervisors.ref import Ref
-from supervisors.short_text import short_text
 from supervisors.signals import Down, Ready, Signal
 from supervisors.spec import Ladder
 from supervisors.subscribers import Subscribers
@@ -38,9 +38,6 @@ _EXIT_DEADLINE = 10.0
 
 _SHARE = 3
 """One child may take at most this part of the time left at exit, so that a stuck one leaves time to those after it."""
-
-_ERROR_SHOWN = 500
-"""Characters of what a subscriber raised."""
 
 Subscriber = Callable[[Event], None]
 
@@ -283,8 +280,7 @@ class Runtime:
             except Killed:  # not the subscriber's: meant for the actor in whose thread this runs
                 raise
             except BaseException as error:  # noqa: BLE001 - nor may its SystemExit end the supervisor that tells it
-                text = short_text(error, _ERROR_SHOWN)
-                logger.opt(exception=error).error("subscriber failed on {}: {}", event.kind, text)
+                logger.opt(exception=error).error("subscriber failed on {}: {}", event.kind, short_text(error))
 
     # ------------------------------------------------------------------------------------------------ zombies
 

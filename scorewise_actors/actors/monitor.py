@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from policies.short_text import short_text
 from policies.thresholds import CleanupLevel, ThresholdEvent, ThresholdEventKind
 from scorewise_actors.actors.browser_upkeep import BrowserUpkeep
 from scorewise_actors.actors.tracked import TrackedActor
@@ -26,7 +27,6 @@ from scorewise_actors.messages.monitor import (
 from scorewise_actors.resources import Sample, Sampler
 from scorewise_actors.roles import is_supervisor, role_of
 from supervisors.ref import Ref
-from supervisors.short_text import short_text
 from supervisors.signals import Signal, Timeout
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 SYSTEM = "system"
 """Id of the watch that a system has of its own; its breaches go to the judges of all jobs."""
-_ERROR_SHOWN = 500
-"""Characters of what a watch raised."""
 _TOGETHER = 0.1
 """Part of its interval by which a watch may be early, to share a sample with another one."""
 
@@ -114,7 +112,7 @@ class MonitorActor(TrackedActor):
             try:
                 watch.sink(report)
             except Exception as error:  # noqa: BLE001 - whoever listens must not harm the others
-                text = short_text(error, _ERROR_SHOWN)
+                text = short_text(error)
                 logger.opt(exception=error).error("the watch {} failed on a report: {}", watch.id, text)
 
     def _clean(self, level: CleanupLevel, watch: Watch, sample: Sample, now: float) -> None:

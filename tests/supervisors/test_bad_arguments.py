@@ -6,7 +6,7 @@ import re
 import pykka
 import pytest
 
-from policies.validation import shown
+from policies.short_text import short_text
 from supervisors import (
     SHUTDOWN,
     ActorExit,
@@ -171,7 +171,7 @@ def test_a_bad_argument_is_named_and_changes_nothing(tree, name, values, call):
     for value in values:
         with pytest.raises(ValueError, match=f"^{re.escape(name)}.* must be ") as caught:
             call(tree, value)
-        assert str(caught.value).endswith(f"got {shown(value)}")
+        assert str(caught.value).endswith(f"got {short_text(value)}")
     assert get_child_spec(tree.root, "a").get(timeout=DEADLINE).id == "a"
     assert tree.ref.ask("alive", timeout=DEADLINE) == "alive"
     assert (tree.root.incarnation, tree.ref.incarnation) == before

@@ -357,7 +357,7 @@ BUGS = [
     ),
     Bug(
         "a redaction that fails shows everything",
-        "short_text",
+        "redacted_text",
         right='        return f"<not shown: redact failed with {type(error).__name__}>"',
         wrong="        pass",
         test="test_system_messages.py::test_a_redaction_that_fails_shows_nothing",
