@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import pykka
-from loguru import logger
 
 from policies import validation
-from policies.short_text import short_text
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
 from supervisors.current import current_actor
 from supervisors.events import DeadLetter, Event, Launched, ManyZombies
-from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
+from supervisors.exits import SHUTDOWN, ExitKind, ExitReason
 from supervisors.future import ReplyFuture
 from supervisors.idle_threads import IdleThreads
 from supervisors.incarnation import Incarnation
@@ -274,13 +272,7 @@ class Runtime:
         self.emit(DeadLetter(path, type(message).__name__, "fenced", sender.path))
 
     def _tell(self, event: Event) -> None:
-        for subscriber in self._subscribers.of(event.kind):
-            try:
-                subscriber(event)
-            except Killed:  # not the subscriber's: meant for the actor in whose thread this runs
-                raise
-            except BaseException as error:  # noqa: BLE001 - nor may its SystemExit end the supervisor that tells it
-                logger.opt(exception=error).error("subscriber failed on {}: {}", event.kind, short_text(error))
+        self._subscribers.tell(event.kind, event)
 
     # ------------------------------------------------------------------------------------------------ zombies
 
