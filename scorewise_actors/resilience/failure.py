@@ -127,7 +127,7 @@ class FailureHandler(TreeClient):
         """
         if not isinstance(job_id, str | None):
             raise FailureHandlingError.because(f"job_id must be a text or None, got {job_id!r}", field="job_id")
-        since = seconds_of(time_range, FailureHandlingError)
+        since = seconds_of("time_range", time_range, FailureHandlingError)
         figures: dict[str, Any] = await self._call("failures", Analyse(job_id, since))
         return figures
 
