@@ -32,7 +32,7 @@ from supervisors.signals import Signal, Timeout
 if TYPE_CHECKING:
     from supervisors.timer import Timer
 
-SYSTEM = "system"
+SYSTEM_WATCH = "system"
 """Id of the watch that a system has of its own; its breaches go to the judges of all jobs."""
 _TOGETHER = 0.1
 """Part of its interval by which a watch may be early, to share a sample with another one."""
@@ -40,8 +40,8 @@ _TOGETHER = 0.1
 
 def system_memory(config: SystemConfig) -> MonitorMemory:
     """What the monitor of a system begins with."""
-    watch = Watch(SYSTEM, config.thresholds, config.monitor_interval, CleanupLevel.FORCE)
-    return MonitorMemory({SYSTEM: watch})
+    watch = Watch(SYSTEM_WATCH, config.thresholds, config.monitor_interval, CleanupLevel.FORCE)
+    return MonitorMemory({SYSTEM_WATCH: watch})
 
 
 class MonitorActor(TrackedActor):
@@ -138,7 +138,7 @@ class MonitorActor(TrackedActor):
             watch=watch.id,
         )
         logger.warning("{} {} at {:.1f}, limit {:.1f}", event.resource, event.kind, event.value, event.limit)
-        if watch.id == SYSTEM:
+        if watch.id == SYSTEM_WATCH:
             level = watch.state.watches[event.resource].level
             word = level.name.lower() if level is not None else "report"
             for judge in self._all("judge"):

@@ -24,7 +24,7 @@ from scorewise_actors.messages.resilience import Ping
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
 from scorewise_actors.resilience.logs import log_event
 from scorewise_actors.resilience_memory import ResilienceMemory
-from scorewise_actors.roles import RESILIENCE, ROOT
+from scorewise_actors.roles import RESILIENCE, RESILIENCE_PATH
 from supervisors.children import restart_child, start_child
 from supervisors.core.transitions import SupervisorError
 from supervisors.runtime import Runtime
@@ -254,7 +254,7 @@ class SystemTree(Connection):
         super().__init__()
         self._of_system = runtime
         self._stop_job = stop_job
-        self.path = f"{ROOT}/{RESILIENCE}"
+        self.path = RESILIENCE_PATH
 
     def running(self) -> Runtime | None:
         return self._of_system()
