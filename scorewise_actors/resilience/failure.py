@@ -34,18 +34,10 @@ class FailureHandler(TreeClient):
     component: ClassVar[str] = "failure"
     unavailable: ClassVar[type[ResilienceException]] = FailureHandlingError
 
-    def __init__(
-        self,
-        config: None = None,
-        *,
-        connection: Connection | None = None,
-        handler_timeout: float = HANDLER_TIMEOUT,
-    ) -> None:
+    def __init__(self, *, connection: Connection | None = None, handler_timeout: float = HANDLER_TIMEOUT) -> None:
         """``connection`` is the tree of a running system, ``handler_timeout`` the seconds that a handler has. This
-        manager has no configuration. Raises ``ConfigurationError`` for one, and for an argument of another type.
+        manager has no configuration. Raises ``ConfigurationError`` for an argument of another type.
         """
-        if config is not None:
-            raise ConfigurationError(f"FailureHandler takes no configuration, got a {type(config).__name__}")
         if not is_number(handler_timeout, 0.001, LONGEST_WAIT):
             raise ConfigurationError(
                 f"FailureHandler's handler_timeout must be a number of seconds from 0.001 to {LONGEST_WAIT:.0f}, "

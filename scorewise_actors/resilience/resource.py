@@ -224,11 +224,8 @@ class ResourceMonitor(TreeClient):
     def _policy(self, threshold_id: str) -> ThresholdPolicy:
         try:
             policy = self._book.get("thresholds", threshold_id)
-        except UnknownPolicyError:
-            names = ", ".join(self._book.names("thresholds"))
-            raise ResourceThresholdNotFoundError.because(
-                f"there is no resource threshold {threshold_id!r}; known are {names}", id=str(threshold_id)
-            ) from None
+        except UnknownPolicyError as unknown:
+            raise ResourceThresholdNotFoundError.because(str(unknown), id=str(threshold_id)) from None
         return _limited(policy, self.config) if threshold_id in named.names("thresholds") else policy
 
     def _hardest(self) -> CleanupLevel | None:
