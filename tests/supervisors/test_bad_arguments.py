@@ -57,6 +57,14 @@ NO_TEXT = (None, 5, b"a", ["a"])
 NO_REF = (None, "rt/a", 5, Probe, Probe())
 NO_ACTOR = (None, "a", Probe)
 NO_REASON = (None, "crash", ExitKind.ERROR, ValueError("crash"))
+
+
+class Timers:
+    """Looks like a Runtime and like a LoopThread, and is neither."""
+
+    timer = loop = None
+
+
 NO_LOOP = (None, "loop", 5)
 
 
@@ -152,8 +160,8 @@ CALLS = [
     ("EventQueue.runtime", (None, "rt"), lambda _, value: EventQueue(value, print)),
     ("EventQueue.function", NO_FUNCTION, lambda tree, value: EventQueue(tree.runtime, value)),
     ("LoopThread.name", NO_TEXT, lambda _, value: LoopThread(value)),
-    ("LoopWatchdog.runtime", (None, "rt"), lambda _, value: LoopWatchdog(value, None, 1, 1)),
-    ("LoopWatchdog.loop", NO_LOOP, lambda tree, value: LoopWatchdog(tree.runtime, value, 1, 1)),
+    ("LoopWatchdog.runtime", (None, "rt", Timers()), lambda _, value: LoopWatchdog(value, None, 1, 1)),
+    ("LoopWatchdog.loop", (*NO_LOOP, Timers()), lambda tree, value: LoopWatchdog(tree.runtime, value, 1, 1)),
 ]
 REQUESTS = [
     *(count_children, which_children, reset_restarts),
