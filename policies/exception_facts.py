@@ -16,10 +16,10 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
+from policies.short_text import Interruption, said
+
 CONTROL_FLOW = frozenset({"CancelledError", "KeyboardInterrupt", "SystemExit", "GeneratorExit", "ActorDeadError"})
 """Names of what stops a program and is no failure."""
-UNREADABLE = "its text cannot be read"
-"""What stands for the text of an exception whose text raises."""
 
 _ROOTS = frozenset({"object", "BaseException", "Exception", "Generic", "Protocol"})
 _HEADERS = 100
@@ -30,8 +30,7 @@ def facts_of(exception: BaseException) -> dict[str, Any]:
     """``{"type", "message", "code", "status", "headers", "lineage"}`` of `exception`.
 
     A group (``asyncio.TaskGroup``) has the facts of the first exception in it that is not control flow, a ``URLError``
-    those of its reason. Total: nothing that an attribute of the exception raises comes out, except what is no
-    `Exception`.
+    those of its reason. Total: nothing that an attribute of the exception raises comes out but an `Interruption`.
     """
     exception = _cause_of_urllib(_first_leaf(exception))
     holders = (exception, _read(exception, "response"))
@@ -63,19 +62,16 @@ def _cause_of_urllib(exception: BaseException) -> BaseException:
 def _read(holder: Any, name: str) -> Any:
     try:
         return getattr(holder, name, None)
-    except Exception:  # noqa: BLE001 - a property of somebody's exception may raise anything
+    except Interruption:
+        raise
+    except BaseException:  # noqa: BLE001 - a property of somebody's exception may raise anything
         return None
 
 
 def message_of(exception: BaseException) -> str:
     """What `exception` says, also where its class raises in place of a text."""
     message = _read(exception, "message")
-    if isinstance(message, str):
-        return message
-    try:
-        return str(exception)
-    except Exception:  # noqa: BLE001 - so may the text of it
-        return UNREADABLE
+    return message if isinstance(message, str) else said(exception)
 
 
 def _code(exception: BaseException) -> str | None:
@@ -103,5 +99,7 @@ def _headers_on(holder: Any) -> dict[str, str]:
     try:
         items = [] if headers is None else list(headers.items())[:_HEADERS]
         return {str(name): str(value) for name, value in items}
-    except Exception:  # noqa: BLE001 - an object of another kind by that name
+    except Interruption:
+        raise
+    except BaseException:  # noqa: BLE001 - an object of another kind by that name
         return {}

@@ -10,7 +10,7 @@ from policies.abort import AbortPolicy
 from policies.backoff import Backoff
 from policies.restart import RestartPolicy
 from policies.retry import RetryPolicy
-from policies.thresholds import Threshold, ThresholdPolicy
+from policies.thresholds import BROWSER_LIFETIME, Threshold, ThresholdPolicy
 from policies.window import WindowRule
 
 Kind = Literal["retry", "abort", "thresholds", "restart"]
@@ -32,7 +32,7 @@ def _thresholds(*, memory: float, hard: float, cpu: float, disk: float, lifetime
             Threshold("cpu_percent", cpu, cpu - 15, for_seconds=60.0, clear_for=60.0, max_cleanup=None),
             Threshold("disk_space", disk, disk * 1.25, hard=disk / 2, below=True, max_cleanup=None, **held),
             Threshold("network_connections", 500.0, 400.0, max_cleanup=None, **held),
-            Threshold("browser_lifetime", lifetime, max_cleanup=None, jitter=0.1),
+            Threshold(BROWSER_LIFETIME, lifetime, max_cleanup=None, jitter=0.1),
         )
     )
 

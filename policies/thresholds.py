@@ -20,6 +20,8 @@ import attrs
 from policies.validation import CLOCK_LIMIT, instance_of, is_number, member, number, require_number, text
 from policies.values import JsonValue, optional
 
+BROWSER_LIFETIME = "browser_lifetime"
+"""The resource that is the age of a browser, in seconds; see `Threshold.for_subject` for the limit of each."""
 _AMOUNT = 1e12
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from policies.short_text import short_text
+
 if TYPE_CHECKING:
     import attrs
 
@@ -27,17 +29,9 @@ _LARGEST = math.nextafter(math.inf, 0.0)
 """The largest finite float. A larger int is a finite number as well, but nobody can count on with it."""
 
 
-def shown(value: object) -> str:
-    """The text of a value for an error, also of one that has none: Python writes out no int of some thousand digits."""
-    try:
-        return repr(value)
-    except Exception:  # noqa: BLE001 - whatever a foreign repr raises, it is the value that is wrong
-        return f"{_an(type(value))} that cannot be shown"
-
-
 def wrong(name: str, allowed: str, value: object, error: type[ValueError] = ValueError) -> ValueError:
     """The `error` to raise for a `value` that is not what is `allowed`. `name` is how the error calls it."""
-    return error(f"{name} must be {allowed}, got {shown(value)}")
+    return error(f"{name} must be {allowed}, got {short_text(value)}")
 
 
 def is_number(value: object, low: float, high: float) -> bool:

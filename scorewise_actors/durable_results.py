@@ -6,6 +6,8 @@ from typing import Any
 
 from loguru import logger
 
+from policies.short_text import short_text
+
 
 class DurableResults:
     """The outcomes that the journal holds, in the order in which they became durable. Readers keep a position.
@@ -63,4 +65,4 @@ class DurableResults:
             try:
                 listener()
             except Exception as error:  # noqa: BLE001 - a reader must not harm the writer
-                logger.opt(exception=error).error("a reader of results failed: {!r}", error)
+                logger.opt(exception=error).error("a reader of results failed: {}", short_text(error))

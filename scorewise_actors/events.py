@@ -10,12 +10,10 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 import attrs
-from loguru import logger
 
 from scorewise_actors.correlation import correlation_id
 from scorewise_actors.redaction import redact, redact_text
 from supervisors.events import Event
-from supervisors.short_text import short_text
 from supervisors.subscribers import Subscribers
 
 
@@ -101,8 +99,6 @@ class ResilienceEvent(Event):
         }
 
 
-_ERROR_SHOWN = 500
-"""Characters of what a listener raised."""
 Listener = Callable[[ResilienceEvent], None]
 
 
@@ -110,22 +106,15 @@ class EventHub:
     """Where the events of one tree are told. Every method may be called from any thread."""
 
     def __init__(self) -> None:
-        self._listeners: Subscribers[ResilienceEvent] = Subscribers()
+        self._listeners: Subscribers[ResilienceEvent] = Subscribers(EventType)
 
     def subscribe(self, listener: Listener, types: Iterable[EventType | str] | None = None) -> Callable[[], None]:
         """Call ``listener`` with each event (of these ``types``), in the thread where it happens: it must only pass the
         event on. Returns the function that ends the subscription. Raises ``ValueError`` for an unknown type, and for
         what cannot be called.
         """
-        if isinstance(types, Iterable) and not isinstance(types, str):
-            types = [EventType(name) for name in types]
         return self._listeners.add(listener, types)
 
     def emit(self, event: ResilienceEvent) -> None:
         """Tell the listeners. One that raises is logged and harms nobody."""
-        for listener in self._listeners.of(event.type):
-            try:
-                listener(event)
-            except Exception as error:  # noqa: BLE001 - whoever listens must not harm who works
-                text = short_text(error, _ERROR_SHOWN)
-                logger.opt(exception=error).error("a listener failed on {}: {}", event.type.value, text)
+        self._listeners.tell(event.type, event)

@@ -9,7 +9,7 @@ import attrs
 from scorewise_actors.checkpoints import CheckpointStore
 from scorewise_actors.config import SystemConfig
 from scorewise_actors.job import Handler
-from scorewise_actors.roles import RESILIENCE, ROOT, job_name
+from scorewise_actors.roles import RESILIENCE_PATH, job_name, path_of_job
 
 if TYPE_CHECKING:
     from scorewise_actors.browser.chromium import Browser
@@ -33,7 +33,7 @@ class JobPlan:
     @property
     def path(self) -> str:
         """Path of the job's supervisor."""
-        return f"{ROOT}/{self.name}"
+        return path_of_job(self.job_id)
 
     @property
     def checkpoint(self) -> str:
@@ -48,7 +48,7 @@ class JobPlan:
     @property
     def resilience(self) -> str:
         """Path of the branch behind the managers of the resilience API."""
-        return f"{ROOT}/{RESILIENCE}"
+        return RESILIENCE_PATH
 
     @property
     def judge(self) -> str:

@@ -5,11 +5,12 @@ the newest value or the one before it.
 """
 
 from collections import OrderedDict, deque
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import attrs
 
-from policies import named
+from policies import named, validation
 from policies.abort import AbortPolicy, AbortState
 from policies.abort_decision import AbortDecision
 from policies.classify import FailureClassifier
@@ -28,7 +29,14 @@ EVENTS_KEPT = 1000
 class NamedRetry(RetryPolicy):
     """A retry policy with its classifier."""
 
-    classifier: FailureClassifier = attrs.field(factory=FailureClassifier)
+    decoders: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        **RetryPolicy.decoders,
+        "classifier": FailureClassifier.from_json,
+    }
+
+    classifier: FailureClassifier = attrs.field(
+        factory=FailureClassifier, validator=validation.instance_of(FailureClassifier)
+    )
 
     @classmethod
     def of(cls, policy: RetryPolicy) -> "NamedRetry":
@@ -54,7 +62,7 @@ class RetryMemory:
     """Of the RetryDesk."""
 
     book: PolicyBook = named.PRESETS
-    """With the policies that managers created, each a `NamedRetry`."""
+    """With the policies that managers created, each a `NamedRetry`; presets get their classifier when they are used."""
     accounts: "OrderedDict[str, RetryAccount]" = attrs.field(factory=OrderedDict)
 
 

@@ -1,6 +1,4 @@
-"""What a path in the tree is: the one place that reads the paths which ``tree`` builds, and the names that are parts of
-them elsewhere.
-"""
+"""Paths in the tree: how those that others ask for are built, and what one is. ``tree`` gives the ids below them."""
 
 import re
 from urllib.parse import quote, unquote
@@ -9,7 +7,11 @@ ROOT = "system"
 """Path of the root of a system's tree."""
 RESILIENCE = "resilience"
 """Id of the branch behind the managers, and name of a tree that is nothing else."""
-_SUPERVISOR = re.compile(r"(?:^[^/]+|/(?:job:[^/]+|drivers|scrapers|resilience|driver-\d+|browser-\d+))$")
+RESILIENCE_PATH = f"{ROOT}/{RESILIENCE}"
+"""Path of the branch behind the managers in a system's tree."""
+MONITOR_PATH = f"{ROOT}/monitor"
+"""Path of the MonitorActor in a system's tree."""
+_SUPERVISOR = re.compile(rf"(?:^[^/]+|/(?:job:[^/]+|drivers|scrapers|{RESILIENCE}|driver-\d+|browser-\d+))$")
 _NUMBER = re.compile(r"-\d+$")
 _JOB = re.compile(r"^[^/]+/job:([^/]+)")
 
@@ -17,6 +19,11 @@ _JOB = re.compile(r"^[^/]+/job:([^/]+)")
 def job_name(job_id: str) -> str:
     """Id of a job's supervisor: no id of a job makes a path of more parts, or one that another job has."""
     return f"job:{quote(job_id, safe='')}"
+
+
+def path_of_job(job_id: str) -> str:
+    """Path of a job's supervisor."""
+    return f"{ROOT}/{job_name(job_id)}"
 
 
 def job_path(path: str) -> str | None:

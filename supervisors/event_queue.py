@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from loguru import logger
 
 from policies import validation
+from policies.short_text import short_text
 from supervisors.events import Event
 from supervisors.runtime import Runtime
 
@@ -84,4 +85,4 @@ class EventQueue:
             try:
                 self._function(event)
             except BaseException as error:  # noqa: BLE001 - one bad event must not end the sink of the others
-                logger.opt(exception=error).error("event queue failed on {}: {!r}", event.kind, error)
+                logger.opt(exception=error).error("event queue failed on {}: {}", event.kind, short_text(error))

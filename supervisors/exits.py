@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import attrs
 
 from policies import validation
+from policies.short_text import Interruption, said
 from supervisors.trace import Trace
 
 
@@ -113,7 +114,7 @@ class ActorExit(BaseException):
         self.reason = reason
 
 
-class Killed(BaseException):
+class Killed(Interruption):
     """Injected by the kill ladder into the thread of a stuck actor. Passes through ``except Exception``."""
 
 
@@ -123,10 +124,5 @@ def end_actor(value: Any = None, detail: str = "") -> NoReturn:
 
 
 def _first_line(error: BaseException) -> str:
-    try:
-        text = str(error).strip()
-    except Killed:
-        raise
-    except BaseException:  # noqa: BLE001 - it is foreign code, and the actor has to end all the same
-        return "(its text cannot be read)"
+    text = said(error).strip()
     return text.splitlines()[0][:500] if text else ""

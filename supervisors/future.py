@@ -17,6 +17,7 @@ import pykka
 from loguru import logger
 
 from policies import validation
+from policies.short_text import short_text
 from supervisors.ask_cycles import check_wait
 from supervisors.current import current, runs_on
 
@@ -228,7 +229,7 @@ class ReplyFuture(pykka.Future[Any]):
         try:
             callback(self)
         except Exception as error:  # noqa: BLE001 - what waits for an answer must not harm the one who gives it
-            logger.opt(exception=error).error("a done callback failed: {!r}", error)
+            logger.opt(exception=error).error("a done callback failed: {}", short_text(error))
 
 
 def _check_time_left(timeout: object) -> None:
@@ -241,6 +242,6 @@ def _fit_for_asyncio(error: BaseException) -> BaseException:
     """An asyncio future refuses ``StopIteration``, and whoever awaits it would wait for ever."""
     if not isinstance(error, StopIteration):
         return error
-    wrapped = RuntimeError(f"the handler raised {error!r}")
+    wrapped = RuntimeError(f"the handler raised {short_text(error)}")
     wrapped.__cause__ = error
     return wrapped

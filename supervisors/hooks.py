@@ -7,6 +7,7 @@ import attrs
 from loguru import logger
 
 from policies import validation
+from policies.short_text import short_text
 from supervisors.events import Ended, Event, Restarting, Started
 from supervisors.exits import Killed
 
@@ -42,4 +43,4 @@ def run_hook(hook: Callable[[Any], object] | None, event: Event) -> None:
     except Killed:
         raise
     except BaseException as error:  # noqa: BLE001 - foreign code: also a SystemExit of it must not end the supervisor
-        logger.opt(exception=error).error("a hook failed on {}: {!r}", event.kind, error)
+        logger.opt(exception=error).error("a hook failed on {}: {}", event.kind, short_text(error))

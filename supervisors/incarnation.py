@@ -19,6 +19,7 @@ from loguru import logger
 from pykka._envelope import Envelope
 
 from policies import validation
+from policies.short_text import short_text
 from supervisors.actor_timers import OwnEnvelope
 from supervisors.events import MailboxHigh, ZombieEnded
 from supervisors.exits import SHUTDOWN, ActorExit, ExitKind, ExitReason, Killed
@@ -270,7 +271,7 @@ class Incarnation(pykka.Actor):
         try:
             self.release()
         except BaseException as error:  # noqa: BLE001 - the end goes on whatever a release hook does
-            logger.opt(exception=error).error("{}: release() failed: {!r}", self.path, error)
+            logger.opt(exception=error).error("{}: release() failed: {}", self.path, short_text(error))
 
     def _reason_for(self, error: BaseException, detail: str = "") -> ExitReason:
         """The exit reason for what came out of a hook or handler."""
@@ -354,4 +355,5 @@ def _pass_on(signal: Signal, watchers: Iterable[Watcher]) -> None:
         try:
             watcher(signal)
         except Exception as error:  # noqa: BLE001 - one watcher's fault must not keep the news from the others
-            logger.opt(exception=error).error("a watcher failed on {!r}: {!r}", signal, error)
+            text = short_text(signal)
+            logger.opt(exception=error).error("a watcher failed on {}: {}", text, short_text(error))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from supervisors.events import Traced, TraceEnded
-from supervisors.short_text import redacted_text
+from supervisors.redacted_text import redacted_text
 from supervisors.signals import SystemRequest
 from supervisors.timer import Timer
 

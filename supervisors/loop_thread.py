@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from policies import validation
+from policies.short_text import short_text
 from supervisors.confinement import make_task
 from supervisors.threads import format_frames, frames_and_runner, raise_in_frame
 
@@ -138,13 +139,12 @@ class _Turning:
             try:
                 self._loop.run_forever()
             except BaseException as error:  # noqa: BLE001 - a task's SystemExit must not take its neighbours along
-                logger.opt(exception=error).debug("event loop {} goes on after {!r}", self._name, error)
+                logger.opt(exception=error).debug("event loop {} goes on after {}", self._name, short_text(error))
         try:
             self._end_tasks()
         except BaseException as error:  # noqa: BLE001 - whatever a left-over task raises, the loop is closed
-            logger.opt(exception=error).error(
-                "event loop {}: left-over tasks did not end well: {!r}", self._name, error
-            )
+            text = short_text(error)
+            logger.opt(exception=error).error("event loop {}: left-over tasks did not end well: {}", self._name, text)
         finally:
             self._loop.close()
 
@@ -155,7 +155,8 @@ class _Turning:
         if tasks:
             _, stuck = self._loop.run_until_complete(asyncio.wait(tasks, timeout=_TASKS_GET))
             for task in stuck:
-                logger.error("event loop {} ends, although {!r} swallows its cancellation", self._name, task)
+                text = short_text(task)
+                logger.error("event loop {} ends, although {} swallows its cancellation", self._name, text)
                 _close(task.get_coro())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
 
@@ -168,5 +169,6 @@ def _close(coroutine: Any) -> None:
         except RuntimeError:  # it did
             continue
         except BaseException as error:  # noqa: BLE001 - whatever it raises at its end, the loop ends as well
-            logger.opt(exception=error).debug("a coroutine that swallowed its cancellation ended with {!r}", error)
+            text = short_text(error)
+            logger.opt(exception=error).debug("a coroutine that swallowed its cancellation ended with {}", text)
         return

@@ -2,7 +2,6 @@
 
 import time
 import weakref
-from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -10,10 +9,8 @@ from policies import validation
 from supervisors.events import Abandoned, LadderRung
 from supervisors.exits import ExitKind, ExitReason
 from supervisors.loop_thread import LoopThread
+from supervisors.runtime import Runtime
 from supervisors.threads import format_frames
-
-if TYPE_CHECKING:
-    from supervisors.runtime import Runtime
 
 BLOCKED_LOOP = "LoopBlocked"
 """``error_type`` of the exit reason of the actor that was found blocking its loop."""
@@ -27,11 +24,9 @@ class LoopWatchdog:
     ``ValueError`` for less than a millisecond: it looks at the loop four times within the shorter of the two.
     """
 
-    def __init__(self, runtime: "Runtime", loop: LoopThread, limit: float, grace: float) -> None:
-        if not hasattr(runtime, "timer"):
-            raise validation.wrong("LoopWatchdog.runtime", "a Runtime", runtime)
-        if not hasattr(loop, "loop"):
-            raise validation.wrong("LoopWatchdog.loop", "a LoopThread", loop)
+    def __init__(self, runtime: Runtime, loop: LoopThread, limit: float, grace: float) -> None:
+        validation.require_instance("LoopWatchdog.runtime", runtime, Runtime)
+        validation.require_instance("LoopWatchdog.loop", loop, LoopThread)
         validation.require_duration("LoopWatchdog.limit", limit, 0.001)
         validation.require_duration("LoopWatchdog.grace", grace, 0.001)
         self._runtime = runtime

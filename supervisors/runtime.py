@@ -11,21 +11,19 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import pykka
-from loguru import logger
 
 from policies import validation
 from supervisors.actor import Actor
 from supervisors.clock import SYSTEM_CLOCK, Clock
 from supervisors.current import current_actor
 from supervisors.events import DeadLetter, Event, Launched, ManyZombies
-from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
+from supervisors.exits import SHUTDOWN, ExitKind, ExitReason
 from supervisors.future import ReplyFuture
 from supervisors.idle_threads import IdleThreads
 from supervisors.incarnation import Incarnation
 from supervisors.ladder import LadderRun
 from supervisors.names import Names
 from supervisors.ref import Ref
-from supervisors.short_text import short_text
 from supervisors.signals import Down, Ready, Signal
 from supervisors.spec import Ladder
 from supervisors.subscribers import Subscribers
@@ -38,9 +36,6 @@ _EXIT_DEADLINE = 10.0
 
 _SHARE = 3
 """One child may take at most this part of the time left at exit, so that a stuck one leaves time to those after it."""
-
-_ERROR_SHOWN = 500
-"""Characters of what a subscriber raised."""
 
 Subscriber = Callable[[Event], None]
 
@@ -280,14 +275,7 @@ class Runtime:
         self.emit(DeadLetter(path, type(message).__name__, "fenced", sender.path))
 
     def _tell(self, event: Event) -> None:
-        for subscriber in self._subscribers.of(event.kind):
-            try:
-                subscriber(event)
-            except Killed:  # not the subscriber's: meant for the actor in whose thread this runs
-                raise
-            except BaseException as error:  # noqa: BLE001 - nor may its SystemExit end the supervisor that tells it
-                text = short_text(error, _ERROR_SHOWN)
-                logger.opt(exception=error).error("subscriber failed on {}: {}", event.kind, text)
+        self._subscribers.tell(event.kind, event)
 
     # ------------------------------------------------------------------------------------------------ zombies
 

@@ -16,8 +16,8 @@ from supervisors.actor import Actor
 from supervisors.async_actor import AsyncActor
 from supervisors.future import ReplyFuture
 from supervisors.loop_thread import LoopThread
+from supervisors.redacted_text import redacted_text
 from supervisors.ref import Ref, require_ref
-from supervisors.short_text import redacted_text
 from supervisors.signals import SystemRequest
 from supervisors.thread_actor import ThreadActor
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from loguru import logger
 
+from policies.short_text import short_text
+
 _SWEEP = 64
 """Timers are swept of cancelled ones when there are more than this, and twice as many as the last sweep left."""
 
@@ -96,4 +98,4 @@ class TimerThread:
             try:
                 timer.function()
             except BaseException as error:  # noqa: BLE001 - one bad timer must not stop the others
-                logger.opt(exception=error).error("timer function failed: {!r}", error)
+                logger.opt(exception=error).error("timer function failed: {}", short_text(error))

@@ -8,6 +8,8 @@ from itertools import islice
 from traceback import FrameSummary, StackSummary, TracebackException
 from types import CodeType, TracebackType
 
+from policies.short_text import Interruption
+
 _TOLD_MORE_OF = (SyntaxError, NameError, AttributeError, ImportError, BaseExceptionGroup)
 """Errors of which Python tells more than their text."""
 
@@ -47,11 +49,9 @@ def _plain(error: BaseException) -> _SaidError | None:
         return None
     try:
         return _SaidError(str(error))
-    except BaseException as foreign:  # what is told of such an error is Python's business
-        from supervisors.exits import Killed  # noqa: PLC0415 - whose reasons are made with this module
-
-        if isinstance(foreign, Killed):
-            raise
+    except Interruption:
+        raise
+    except BaseException:  # noqa: BLE001 - what is told of such an error is Python's business
         return None
 
 

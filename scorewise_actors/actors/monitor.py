@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from policies.short_text import short_text
 from policies.thresholds import CleanupLevel, ThresholdEvent, ThresholdEventKind
 from scorewise_actors.actors.browser_upkeep import BrowserUpkeep
 from scorewise_actors.actors.tracked import TrackedActor
@@ -26,24 +27,21 @@ from scorewise_actors.messages.monitor import (
 from scorewise_actors.resources import Sample, Sampler
 from scorewise_actors.roles import is_supervisor, role_of
 from supervisors.ref import Ref
-from supervisors.short_text import short_text
 from supervisors.signals import Signal, Timeout
 
 if TYPE_CHECKING:
     from supervisors.timer import Timer
 
-SYSTEM = "system"
+SYSTEM_WATCH = "system"
 """Id of the watch that a system has of its own; its breaches go to the judges of all jobs."""
-_ERROR_SHOWN = 500
-"""Characters of what a watch raised."""
 _TOGETHER = 0.1
 """Part of its interval by which a watch may be early, to share a sample with another one."""
 
 
 def system_memory(config: SystemConfig) -> MonitorMemory:
     """What the monitor of a system begins with."""
-    watch = Watch(SYSTEM, config.thresholds, config.monitor_interval, CleanupLevel.FORCE)
-    return MonitorMemory({SYSTEM: watch})
+    watch = Watch(SYSTEM_WATCH, config.thresholds, config.monitor_interval, CleanupLevel.FORCE)
+    return MonitorMemory({SYSTEM_WATCH: watch})
 
 
 class MonitorActor(TrackedActor):
@@ -114,7 +112,7 @@ class MonitorActor(TrackedActor):
             try:
                 watch.sink(report)
             except Exception as error:  # noqa: BLE001 - whoever listens must not harm the others
-                text = short_text(error, _ERROR_SHOWN)
+                text = short_text(error)
                 logger.opt(exception=error).error("the watch {} failed on a report: {}", watch.id, text)
 
     def _clean(self, level: CleanupLevel, watch: Watch, sample: Sample, now: float) -> None:
@@ -140,7 +138,7 @@ class MonitorActor(TrackedActor):
             watch=watch.id,
         )
         logger.warning("{} {} at {:.1f}, limit {:.1f}", event.resource, event.kind, event.value, event.limit)
-        if watch.id == SYSTEM:
+        if watch.id == SYSTEM_WATCH:
             level = watch.state.watches[event.resource].level
             word = level.name.lower() if level is not None else "report"
             for judge in self._all("judge"):

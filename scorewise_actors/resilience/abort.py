@@ -188,7 +188,7 @@ class AbortManager(TreeClient):
         ``AbortConfigurationError`` for another window, ``AbortExecutionError``.
         """
         _check_job(job_id)
-        since = seconds_of(time_window, AbortConfigurationError)
+        since = seconds_of("time_window", time_window, AbortConfigurationError)
         analysis, verdict = await asyncio.gather(
             self._call("failures", Analyse(job_id, since)), self._call("aborts", Standing(job_id))
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from loguru import logger
 
-from policies.exception_facts import UNREADABLE, message_of
+from policies.exception_facts import message_of
 from supervisors.future import ReplyFuture
 
 
@@ -53,12 +53,8 @@ async def bounded(callback: Callable[..., Any], *arguments: Any, timeout: float,
 
 
 def text_of(error: BaseException) -> str:
-    """Type and text of what a callback raised, also where its text raises."""
-    try:
-        text = message_of(error)
-    except BaseException:  # noqa: BLE001 - foreign code, which must end neither the task that looks nor its loop
-        text = UNREADABLE
-    return f"{type(error).__name__}: {text}"
+    """Type and text of what a callback raised."""
+    return f"{type(error).__name__}: {message_of(error)}"
 
 
 async def _waited(task: "asyncio.Future[Any]", timeout: float) -> Any:  # noqa: ASYNC109

@@ -24,7 +24,7 @@ from scorewise_actors.messages.resilience import Ping
 from scorewise_actors.resilience.errors import ResilienceException, TreeUnavailableError
 from scorewise_actors.resilience.logs import log_event
 from scorewise_actors.resilience_memory import ResilienceMemory
-from scorewise_actors.roles import RESILIENCE, ROOT
+from scorewise_actors.roles import RESILIENCE, RESILIENCE_PATH
 from supervisors.children import restart_child, start_child
 from supervisors.core.transitions import SupervisorError
 from supervisors.runtime import Runtime
@@ -37,7 +37,9 @@ CALL_DEADLINE = 5.0
 """Seconds that an actor has for its answer, its restarts included."""
 START_DEADLINE = 60.0
 _LOOK = 0.25
-"""Seconds for which an actor that is down is waited for, until the next look whether it can come at all."""
+"""Seconds that a call waits at a time for an actor that is down. Then it looks again whether the tree has ended, and
+whether the actor is to be started.
+"""
 _STOP_DEADLINE = 30.0
 _ON_ITS_WAY = frozenset(("already_started", "running", "restarting"))
 """What a supervisor says of a child that is up, or will be without our doing: it may wait for its restart delay."""
@@ -254,7 +256,7 @@ class SystemTree(Connection):
         super().__init__()
         self._of_system = runtime
         self._stop_job = stop_job
-        self.path = f"{ROOT}/{RESILIENCE}"
+        self.path = RESILIENCE_PATH
 
     def running(self) -> Runtime | None:
         return self._of_system()

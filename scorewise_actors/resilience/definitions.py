@@ -11,7 +11,7 @@ from policies.abort import AbortPolicy
 from policies.abort_decision import AbortStep, Measure
 from policies.backoff import Backoff
 from policies.classify import FailureClassifier
-from policies.thresholds import CleanupLevel, Threshold, ThresholdPolicy
+from policies.thresholds import BROWSER_LIFETIME, CleanupLevel, Threshold, ThresholdPolicy
 from policies.validation import is_number
 from policies.window import WindowRule
 from scorewise_actors.errors import ConfigurationError
@@ -51,7 +51,7 @@ _THRESHOLD_RANGES = {
     "memory_absolute": (1, 1e9),
     "memory_pressure": (1, 100),
     "cpu_percent": (1, 100),
-    "browser_lifetime": (60, 86_400),
+    BROWSER_LIFETIME: (60, 86_400),
     "disk_space": (0, 1e9),
     "network_connections": (1, 1e6),
 }
@@ -178,8 +178,8 @@ def threshold_policy(given: Any) -> tuple[str, ThresholdPolicy]:
             Threshold(
                 resource,
                 fields.number(resource, 0.0, low, high),
-                for_seconds=0.0 if resource == "browser_lifetime" else hold,
-                clear_for=0.0 if resource == "browser_lifetime" else hold,
+                for_seconds=0.0 if resource == BROWSER_LIFETIME else hold,
+                clear_for=0.0 if resource == BROWSER_LIFETIME else hold,
                 below=resource == "disk_space",
                 max_cleanup=cleanup if resource.startswith("memory_") else None,
             )

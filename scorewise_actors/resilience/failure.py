@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
+from policies.short_text import short_text
 from policies.validation import LONGEST_WAIT, is_number
 from scorewise_actors.errors import ConfigurationError
 from scorewise_actors.events import EventType, Severity
@@ -14,7 +15,6 @@ from scorewise_actors.resilience.connection import Connection, TreeClient
 from scorewise_actors.resilience.errors import FailureHandlingError, ResilienceException
 from scorewise_actors.resilience.logs import log, stack_of
 from scorewise_actors.resilience.time_window import TimeWindow, seconds_of
-from supervisors.short_text import short_text
 
 Handler = Callable[[dict[str, Any], dict[str, Any]], Any | Awaitable[Any]]
 """``handler(failure_event, context)``: the event as it was handed in (a dict), completed with what was found out.
@@ -24,8 +24,6 @@ HANDLER_TIMEOUT = 30.0
 """Seconds that a handler has."""
 UNNAMED_JOB = "(no job)"
 """Where failures go that were handed in without a job's id."""
-_ANSWER_SHOWN = 500
-"""Characters of an answer that is not understood."""
 ANY = "*"
 """Failure type of a handler for whatever no other one is registered for."""
 
@@ -36,18 +34,10 @@ class FailureHandler(TreeClient):
     component: ClassVar[str] = "failure"
     unavailable: ClassVar[type[ResilienceException]] = FailureHandlingError
 
-    def __init__(
-        self,
-        config: None = None,
-        *,
-        connection: Connection | None = None,
-        handler_timeout: float = HANDLER_TIMEOUT,
-    ) -> None:
+    def __init__(self, *, connection: Connection | None = None, handler_timeout: float = HANDLER_TIMEOUT) -> None:
         """``connection`` is the tree of a running system, ``handler_timeout`` the seconds that a handler has. This
-        manager has no configuration. Raises ``ConfigurationError`` for one, and for an argument of another type.
+        manager has no configuration. Raises ``ConfigurationError`` for an argument of another type.
         """
-        if config is not None:
-            raise ConfigurationError(f"FailureHandler takes no configuration, got a {type(config).__name__}")
         if not is_number(handler_timeout, 0.001, LONGEST_WAIT):
             raise ConfigurationError(
                 f"FailureHandler's handler_timeout must be a number of seconds from 0.001 to {LONGEST_WAIT:.0f}, "
@@ -129,7 +119,7 @@ class FailureHandler(TreeClient):
         """
         if not isinstance(job_id, str | None):
             raise FailureHandlingError.because(f"job_id must be a text or None, got {job_id!r}", field="job_id")
-        since = seconds_of(time_range, FailureHandlingError)
+        since = seconds_of("time_range", time_range, FailureHandlingError)
         figures: dict[str, Any] = await self._call("failures", Analyse(job_id, since))
         return figures
 
@@ -163,7 +153,7 @@ def _read(answer: Any, name: str) -> dict[str, Any]:
     if not isinstance(action, str) or not action.strip():
         raise _Nonsense(
             f"the handler of {name!r} failures must return a dict with the key 'action', a word or None, got "
-            f"{short_text(answer, _ANSWER_SHOWN)}"
+            f"{short_text(answer)}"
         )
     more = {str(key): value for key, value in answer.items() if key not in ("action", "action_taken")}
     return (

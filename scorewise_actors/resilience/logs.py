@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from loguru import logger
 
+from policies.short_text import UNREADABLE, said
 from scorewise_actors.correlation import correlation_id
 from scorewise_actors.events import ResilienceEvent, Severity
 from scorewise_actors.redaction import redact, redact_text
-from supervisors.short_text import short_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,6 @@ LOGGER_NAME = "scorewise_actors.resilience"
 
 _MOST_BITS = 2000
 """Python refuses to print whole numbers that are much longer."""
-_FIELD_SHOWN = 500
-"""Characters of a field whose own text cannot be read."""
 _log = logging.getLogger(LOGGER_NAME)
 _LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
 _switches = {"debug_enabled": False, "include_stack_traces": False}
@@ -178,10 +176,7 @@ def _jsonable(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    try:
-        return redact_text(str(value))
-    except Exception:  # noqa: BLE001 - foreign code: a record is written all the same
-        return short_text(value, _FIELD_SHOWN)
+    return redact_text(said(value, f"<{type(value).__name__}: {UNREADABLE}>"))
 
 
 def _writable(text: str) -> str:

@@ -37,7 +37,7 @@ from scorewise_actors.resilience.errors import (
 )
 from scorewise_actors.resilience.logs import log, stack_of
 from scorewise_actors.resources import Sample
-from scorewise_actors.roles import ROOT
+from scorewise_actors.roles import MONITOR_PATH
 from supervisors.spec import ChildSpec
 
 CALLBACK_TIMEOUT = 30.0
@@ -91,7 +91,7 @@ class ResourceMonitor(TreeClient):
         self._restarting: asyncio.Task[None] | None = None
         events, memory = self.events, MonitorMemory()
         bound = isinstance(self._connection, SystemTree)
-        self._role = f"{ROOT}/monitor" if bound else "resources"
+        self._role = MONITOR_PATH if bound else "resources"
         self._spec = None if bound else ChildSpec("resources", lambda: MonitorActor(events, memory, Path()))
 
     # -------------------------------------------------------------------------------------------------- sessions
@@ -224,11 +224,8 @@ class ResourceMonitor(TreeClient):
     def _policy(self, threshold_id: str) -> ThresholdPolicy:
         try:
             policy = self._book.get("thresholds", threshold_id)
-        except UnknownPolicyError:
-            names = ", ".join(self._book.names("thresholds"))
-            raise ResourceThresholdNotFoundError.because(
-                f"there is no resource threshold {threshold_id!r}; known are {names}", id=str(threshold_id)
-            ) from None
+        except UnknownPolicyError as unknown:
+            raise ResourceThresholdNotFoundError.because(str(unknown), id=str(threshold_id)) from None
         return _limited(policy, self.config) if threshold_id in named.names("thresholds") else policy
 
     def _hardest(self) -> CleanupLevel | None:

@@ -2,19 +2,23 @@
 
 import datetime as dt
 
-from policies.validation import is_number
+from policies.short_text import short_text
+from policies.validation import LONGEST_WAIT, is_number
 from scorewise_actors.resilience.errors import ResilienceException
 
 TimeWindow = float | dt.timedelta | None
 """Seconds, a ``timedelta``, or None for all there is."""
 
 
-def seconds_of(window: TimeWindow, error: type[ResilienceException]) -> float | None:
-    """Seconds of a time window. Raises ``error`` for one that is none."""
+def seconds_of(name: str, window: TimeWindow, error: type[ResilienceException]) -> float | None:
+    """Seconds of a time window. Raises ``error`` for one that is none, or that reaches back further than dates do;
+    ``name`` is how the error calls it.
+    """
     value = window.total_seconds() if isinstance(window, dt.timedelta) else window
-    if value is not None and not is_number(value, 0, 1e9):
+    if value is not None and not is_number(value, 0, LONGEST_WAIT):
         raise error.because(
-            f"a time window must be a number of seconds of at least 0, a timedelta or None, got {window!r}",
-            field="time_window",
+            f"{name} must be a number of seconds from 0 to {LONGEST_WAIT:.0f}, a timedelta or None, "
+            f"got {short_text(window)}",
+            field=name,
         )
     return value

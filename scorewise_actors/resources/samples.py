@@ -14,9 +14,9 @@ from pathlib import Path
 import attrs
 import psutil
 
-from policies.thresholds import ThresholdPolicy
+from policies.thresholds import BROWSER_LIFETIME, ThresholdPolicy
 from scorewise_actors.resources.cgroups import MemoryGroup, cpu_quota, memory_group
-from scorewise_actors.resources.lifetimes import BROWSER_LIFETIME, lifetimes
+from scorewise_actors.resources.lifetimes import lifetime_reading, overdue_browsers
 from scorewise_actors.resources.machine import CpuMeter, connections, disk, memory_pressure
 from scorewise_actors.resources.processes import BrowserProcess, ProcessTree
 
@@ -75,7 +75,7 @@ class Sample:
 
     def overdue(self, policy: ThresholdPolicy) -> tuple[BrowserProcess, ...]:
         """The browsers beyond their lifetime, the most overdue first."""
-        return lifetimes(policy, self.browsers, self.time)[1]
+        return overdue_browsers(policy, self.browsers, self.time)
 
     def readings(self, policy: ThresholdPolicy) -> dict[str, float | None]:
         """The sample in the terms of ``policy``; None for what is not known."""
@@ -86,7 +86,7 @@ class Sample:
             "cpu_percent": self.cpu,
             "disk_space": self.disk_free,
             "network_connections": self.connections,
-            BROWSER_LIFETIME: lifetimes(policy, self.browsers, self.time)[0],
+            BROWSER_LIFETIME: lifetime_reading(policy, self.browsers, self.time),
         }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from policies import validation
+from policies.short_text import short_text
 from supervisors.core import step
 from supervisors.core.state import initial, which_children
 from supervisors.core.transitions import (
@@ -56,9 +57,7 @@ def _outcomes(starts: Iterable[str]) -> tuple[str, ...]:
 
 def _known_outcome(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str) or value not in ("ok", "refuse", "decline"):
-        raise ValueError(
-            f"Behaviour.{attribute.name} knows 'ok', 'refuse' and 'decline', got {validation.shown(value)}"
-        )
+        raise ValueError(f"Behaviour.{attribute.name} knows 'ok', 'refuse' and 'decline', got {short_text(value)}")
 
 
 @attrs.frozen

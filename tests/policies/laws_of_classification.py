@@ -125,9 +125,17 @@ class URLError(Hostile):
 
 
 @law(
-    Bug("exception_facts", "except Exception:  # noqa: BLE001 - a property of", "except ValueError:  # a property of"),
-    Bug("exception_facts", "except Exception:  # noqa: BLE001 - so may", "except TypeError:  # so may"),
-    Bug("exception_facts", "except Exception:  # noqa: BLE001 - an object", "except ValueError:  # an object"),
+    Bug(
+        "exception_facts",
+        "except BaseException:  # noqa: BLE001 - a property of",
+        "except ValueError:  # a property of",
+    ),
+    Bug(
+        "short_text",
+        "except BaseException:  # noqa: BLE001 - foreign code: who",
+        "except TypeError:  # foreign code: who",
+    ),
+    Bug("exception_facts", "except BaseException:  # noqa: BLE001 - an object", "except ValueError:  # an object"),
     Bug("exception_facts", " and 100 <= status <= 999", ""),
 )
 def every_exception_has_facts(p):

@@ -119,6 +119,7 @@ PURE = {
     "policies",
     "random",
     "re",
+    "reprlib",
     "types",
     "typing",
 }

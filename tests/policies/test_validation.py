@@ -167,11 +167,11 @@ class Silent:
         (lambda: validation.require_function("hook", None), "hook must be callable, got None"),
         (
             lambda: validation.require_duration("wait", 10**5000),
-            "wait must be a finite number of seconds of at least 0, got an int that cannot be shown",
+            "wait must be a finite number of seconds of at least 0, got <int: its text cannot be read, ValueError>",
         ),
         (
             lambda: validation.require_instance("name", Silent(), str),
-            "name must be a str, got a Silent that cannot be shown",
+            "name must be a str, got <Silent: its text cannot be read, OSError>",
         ),
     ],
 )

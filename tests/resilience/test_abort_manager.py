@@ -239,8 +239,9 @@ async def test_bad_job_ids_counts_and_windows_are_refused(manager):
         await manager.evaluate_abort_conditions(None)
     with pytest.raises(AbortConfigurationError, match="count must be a whole number from 1 to 100000, got 0"):
         await manager.record_success("job", 0)
-    with pytest.raises(AbortConfigurationError, match=r"a time window must be .* got 'hour'"):
+    with pytest.raises(AbortConfigurationError, match=r"time_window must be .* got 'hour'") as caught:
         await manager.get_failure_analysis("job", "hour")
+    assert caught.value.context["field"] == "time_window"
 
 
 # ------------------------------------------------------------------------------------------------------- analysis

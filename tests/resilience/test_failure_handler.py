@@ -186,8 +186,9 @@ async def test_statistics_are_by_job_and_over_all(handler):
         "(no job)": 1,
     }
     assert everything["by_category"]["system"] == 1
-    with pytest.raises(FailureHandlingError, match=r"a time window must be a number of seconds .*, got 'hour'"):
+    with pytest.raises(FailureHandlingError, match=r"time_range must be a number of seconds .*, got 'hour'") as caught:
         await handler.get_failure_statistics("a", "hour")
+    assert caught.value.context["field"] == "time_range"
     with pytest.raises(FailureHandlingError, match=r"job_id must be a text or None, got \['a'\]"):
         await handler.get_failure_statistics(["a"])
 

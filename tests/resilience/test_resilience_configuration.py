@@ -91,7 +91,7 @@ def test_unknown_fields_are_refused():
 @pytest.mark.parametrize("given", [ResilienceConfiguration(), {}, "production"], ids=["whole", "dict", "text"])
 @pytest.mark.parametrize(
     "manager",
-    [CheckpointManager, RetryManager, ResourceMonitor, AbortManager, FailureHandler],
+    [CheckpointManager, RetryManager, ResourceMonitor, AbortManager],
     ids=lambda m: m.__name__,
 )
 def test_a_manager_refuses_what_is_not_its_configuration(manager, given):

@@ -23,6 +23,7 @@ from scorewise_actors.resilience import (
     logs,
 )
 from scorewise_actors.resilience.connection import PrivateTree
+from supervisors import Killed
 
 NAME = "scorewise_actors.resilience"
 
@@ -237,7 +238,11 @@ class Unreadable(Exception):
     __repr__ = __str__
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, Unreadable])
+class Leave(SystemExit):
+    """Not even an Exception."""
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, Unreadable, Leave])
 def test_a_listener_that_raises_harms_nobody(error, loud):
     """The next one hears the event all the same; whoever unsubscribed does not. Also with the log switched on."""
     hub, heard = EventHub(), []
@@ -253,13 +258,27 @@ def test_a_listener_that_raises_harms_nobody(error, loud):
     forget()
     hub.emit(event)
     assert heard == [event]
-    assert f"a listener failed on retry_attempted: {'<' if error is Unreadable else ''}{error.__name__}" in loud[0]
+    assert f"a subscriber failed on retry_attempted: {'<' if error is Unreadable else ''}{error.__name__}" in loud[0]
 
 
-@pytest.mark.parametrize("types", ["retry_attempted", 7, [7], ["nonsense"]])
+def test_a_kill_passes_a_listener():
+    """It is meant for the actor that tells, and ends it."""
+    hub = EventHub()
+
+    def killed(_event):
+        raise Killed
+
+    hub.subscribe(killed)
+    with pytest.raises(Killed):
+        hub.emit(ResilienceEvent("p", EventType.RETRY_ATTEMPTED, "retry"))
+
+
+@pytest.mark.parametrize("types", ["retry_attempted", 7, [7], [[]], ["nonsense"]])
 def test_a_subscription_that_would_hear_nothing_is_refused(types):
     """A single type in place of a list of them, what is no type; and a listener that cannot be called."""
     with pytest.raises(ValueError, match=re.escape(str(types[0] if isinstance(types, list) else types))):
+        EventHub().subscribe(print, types)
+    with pytest.raises(ValueError, match=r"^the kinds of events must be .*(checkpoint_created|retry_attempted)"):
         EventHub().subscribe(print, types)
     with pytest.raises(ValueError, match="a subscriber must be callable, got 5"):
         EventHub().subscribe(5)

@@ -102,7 +102,7 @@ async def test_thresholds_are_checked_at_this_moment(monitor):
         await monitor.require_resources(name)
     await monitor.require_resources(await monitor.create_resource_threshold(LOOSE))
     with pytest.raises(
-        ResourceThresholdNotFoundError, match=r"no resource threshold 'nope'; known are development, .*, production"
+        ResourceThresholdNotFoundError, match=r"no thresholds policy 'nope'; known are development, .*, production"
     ):
         await monitor.check_thresholds("nope")
     for unknown in ("nope", 5, ["production"]):

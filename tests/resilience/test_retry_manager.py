@@ -1,6 +1,7 @@
 """RetryManager: tries, waits, policies from dicts, classification, slots, budget, and what passes through."""
 
 import asyncio
+import json
 import random
 import time
 
@@ -23,6 +24,8 @@ from scorewise_actors.resilience import (
     TreeUnavailableError,
 )
 from scorewise_actors.resilience.connection import PrivateTree
+from scorewise_actors.resilience.definitions import retry_policy
+from scorewise_actors.resilience_memory import NamedRetry
 from supervisors.exits import ActorExit, ExitKind, ExitReason, Killed
 from supervisors.spec import Ladder
 
@@ -296,6 +299,15 @@ async def test_failures_are_classified_by_table_and_policy(manager, quick):
     assert await manager.classify_failure(HttpStatusError(404, "http://h/timeout-page")) == "permanent"
     assert await manager.classify_failure(RuntimeError("HTTP 403")) == "transient"
     assert await manager.classify_failure(RuntimeError("HTTP 403"), quick) == "permanent"
+
+
+async def test_a_policy_with_its_classifier_travels_as_json():
+    """It comes back equal, its patterns and statuses as well; a classifier that is none is refused."""
+    for given in (QUICK, {"name": "plain"}, {"name": "x", "failure_classifier": {"transient_patterns": ["flood"]}}):
+        _, policy = retry_policy(given)
+        assert NamedRetry.from_json(json.loads(json.dumps(policy.to_json()))) == policy
+    with pytest.raises(ValueError, match=r"NamedRetry\.classifier must be a FailureClassifier, got 5"):
+        NamedRetry(classifier=5)
 
 
 async def test_an_unknown_policy_is_named_with_those_there_are(manager, quick):

@@ -10,7 +10,7 @@ from scorewise_actors.actors import monitor as module
 from scorewise_actors.actors.monitor import MonitorActor
 from scorewise_actors.events import EventHub
 from scorewise_actors.messages.monitor import MonitorMemory, RenewBrowsers, StartWatch, StopWatch, TakeSample
-from scorewise_actors.resources.lifetimes import lifetimes
+from scorewise_actors.resources.lifetimes import lifetime_reading, overdue_browsers
 from scorewise_actors.resources.processes import BrowserProcess
 from supervisors import ChildSpec, Runtime, Supervisor, SupervisorSpec
 from supervisors.testing import DEADLINE, await_true
@@ -162,8 +162,9 @@ def test_each_browser_has_a_lifetime_of_its_own():
     reached = {}
     for age in range(890, 1110):
         for browser in browsers:
-            reading, overdue = lifetimes(LIFETIME, [browser], browser.started + age)
-            assert (reading >= 1000) is bool(overdue)
+            now = browser.started + age
+            overdue = overdue_browsers(LIFETIME, [browser], now)
+            assert (lifetime_reading(LIFETIME, [browser], now) >= 1000) is bool(overdue)
             if overdue:
                 reached.setdefault(browser, age)
     limits = sorted(reached.values())
@@ -176,11 +177,10 @@ def test_each_browser_has_a_lifetime_of_its_own():
 def test_the_most_overdue_browser_comes_first():
     """And the reading is that of the one that is nearest to its limit."""
     browsers = [BrowserProcess(pid, float(pid), None) for pid in (100, 200, 5000)]
-    reading, overdue = lifetimes(LIFETIME, browsers, 5500.0)
-    assert [browser.pid for browser in overdue] == [100, 200]
-    assert reading > 4000
-    assert lifetimes(LIFETIME, [], 1.0) == (None, ())
-    assert lifetimes(NEVER, browsers, 5500.0) == (5400.0, ())
+    assert [browser.pid for browser in overdue_browsers(LIFETIME, browsers, 5500.0)] == [100, 200]
+    assert lifetime_reading(LIFETIME, browsers, 5500.0) > 4000
+    assert (lifetime_reading(LIFETIME, [], 1.0), overdue_browsers(LIFETIME, [], 1.0)) == (None, ())
+    assert (lifetime_reading(NEVER, browsers, 5500.0), overdue_browsers(NEVER, browsers, 5500.0)) == (5400.0, ())
 
 
 def test_without_jitter_all_would_be_renewed_together(monkeypatch):

@@ -6,7 +6,7 @@ import re
 import pykka
 import pytest
 
-from policies.validation import shown
+from policies.short_text import short_text
 from supervisors import (
     SHUTDOWN,
     ActorExit,
@@ -57,6 +57,14 @@ NO_TEXT = (None, 5, b"a", ["a"])
 NO_REF = (None, "rt/a", 5, Probe, Probe())
 NO_ACTOR = (None, "a", Probe)
 NO_REASON = (None, "crash", ExitKind.ERROR, ValueError("crash"))
+
+
+class Timers:
+    """Looks like a Runtime and like a LoopThread, and is neither."""
+
+    timer = loop = None
+
+
 NO_LOOP = (None, "loop", 5)
 
 
@@ -152,8 +160,8 @@ CALLS = [
     ("EventQueue.runtime", (None, "rt"), lambda _, value: EventQueue(value, print)),
     ("EventQueue.function", NO_FUNCTION, lambda tree, value: EventQueue(tree.runtime, value)),
     ("LoopThread.name", NO_TEXT, lambda _, value: LoopThread(value)),
-    ("LoopWatchdog.runtime", (None, "rt"), lambda _, value: LoopWatchdog(value, None, 1, 1)),
-    ("LoopWatchdog.loop", NO_LOOP, lambda tree, value: LoopWatchdog(tree.runtime, value, 1, 1)),
+    ("LoopWatchdog.runtime", (None, "rt", Timers()), lambda _, value: LoopWatchdog(value, None, 1, 1)),
+    ("LoopWatchdog.loop", (*NO_LOOP, Timers()), lambda tree, value: LoopWatchdog(tree.runtime, value, 1, 1)),
 ]
 REQUESTS = [
     *(count_children, which_children, reset_restarts),
@@ -171,7 +179,7 @@ def test_a_bad_argument_is_named_and_changes_nothing(tree, name, values, call):
     for value in values:
         with pytest.raises(ValueError, match=f"^{re.escape(name)}.* must be ") as caught:
             call(tree, value)
-        assert str(caught.value).endswith(f"got {shown(value)}")
+        assert str(caught.value).endswith(f"got {short_text(value)}")
     assert get_child_spec(tree.root, "a").get(timeout=DEADLINE).id == "a"
     assert tree.ref.ask("alive", timeout=DEADLINE) == "alive"
     assert (tree.root.incarnation, tree.ref.incarnation) == before

@@ -3,10 +3,11 @@
 import asyncio
 import threading
 import types
+from unittest.mock import Mock
 
 import pytest
 
-from supervisors import ExitKind, LoopWatchdog
+from supervisors import ExitKind, LoopThread, LoopWatchdog, Runtime
 from supervisors.events import Abandoned, LadderRung, ZombieEnded
 from supervisors.loop_watchdog import BLOCKED_LOOP
 from supervisors.testing import DEADLINE, AsyncProbe, Do, await_true, down_of
@@ -100,10 +101,6 @@ def test_a_busy_loop_that_turns_is_left_alone(stage, runtime, log):
     assert log.of(LadderRung) == []
 
 
-class Loop(types.SimpleNamespace):
-    """As much of a loop's thread as a watchdog asks for; may be referred to weakly."""
-
-
 class Clock:
     """A runtime and a loop that exist for a watchdog only, under a clock that the test sets."""
 
@@ -115,13 +112,10 @@ class Clock:
         self.interrupted = []
         monkeypatch.setattr("supervisors.loop_watchdog.time", types.SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(LoopWatchdog, "_interrupt", lambda _self, _loop, blocked: self.interrupted.append(blocked))
-        runtime = types.SimpleNamespace(
-            timer=types.SimpleNamespace(after=lambda wait, look: self.due.append((self.now + wait, look)))
-        )
-        self.loop = Loop(
-            is_alive=lambda: not self.asleep,
-            loop=types.SimpleNamespace(is_closed=lambda: False, call_soon_threadsafe=self.turns.append),
-        )
+        timer = types.SimpleNamespace(after=lambda wait, look: self.due.append((self.now + wait, look)))
+        runtime = Mock(spec=Runtime, timer=timer)
+        turning = types.SimpleNamespace(is_closed=lambda: False, call_soon_threadsafe=self.turns.append)
+        self.loop = Mock(spec=LoopThread, is_alive=lambda: not self.asleep, loop=turning)
         LoopWatchdog(runtime, self.loop, limit=10.0, grace=5.0).begin()
 
     def tick(self, seconds, *, turning):

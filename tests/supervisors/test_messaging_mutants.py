@@ -245,9 +245,9 @@ BUGS = [
     ),
     Bug(
         "a subscriber can end the supervisor that tells it",
-        "runtime",
-        right="            except Killed:  # not the subscriber's",
-        wrong="            except (Killed, __import__('supervisors').ActorExit):  # not the subscriber's",
+        "subscribers",
+        right="            except Killed:",
+        wrong="            except (Killed, __import__('supervisors').ActorExit):",
         test="test_events_subscribers.py::test_a_subscriber_that_raises_harms_neither_a_supervisor_nor_the_others",
     ),
     Bug(
@@ -357,7 +357,7 @@ BUGS = [
     ),
     Bug(
         "a redaction that fails shows everything",
-        "short_text",
+        "redacted_text",
         right='        return f"<not shown: redact failed with {type(error).__name__}>"',
         wrong="        pass",
         test="test_system_messages.py::test_a_redaction_that_fails_shows_nothing",
@@ -392,7 +392,7 @@ BUGS = [
     ),
     Bug(
         "a subscriber can end a supervisor",
-        "runtime",
+        "subscribers",
         right="            except BaseException as error:  # noqa: BLE001 - nor may its",
         wrong="            except Exception as error:  # noqa: BLE001 - nor may its",
         test="test_events_subscribers.py::test_a_subscriber_that_raises_harms_neither_a_supervisor_nor_the_others",

@@ -30,7 +30,6 @@ from supervisors import (
 )
 from supervisors.events import GaveUp, Traced, TraceEnded
 from supervisors.instruments import _TraceOver
-from supervisors.short_text import short_text
 from supervisors.system_messages import GetState, GetStatistics, Suspend, Trace
 from supervisors.testing import DEADLINE, Do, EventLog, Probe, await_true, down_of
 
@@ -225,7 +224,7 @@ def test_the_state_of_an_actor_is_told_as_short_text(stage):
     assert set(state) == {"journal", "_hooks", "signals", "count", "password", "long", "many", "broken", "_own"}
     assert (state["count"], state["_own"]) == ("3", "{'a': [1, 2]}")
     assert max(len(text) for text in state.values()) <= 200
-    assert state["broken"] == "<Broken instance at 0x" + state["broken"].rpartition("0x")[2]
+    assert state["broken"] == "<Broken: its text cannot be read, ValueError>"
     assert len(get_state(ref, text=20).get(timeout=DEADLINE)["long"]) <= 20
 
 
@@ -288,12 +287,6 @@ def test_an_actor_with_many_attributes_shows_the_first_and_how_many_more(stage):
     state = get_state(stage.enter(actor)).get(timeout=DEADLINE)
     assert len(state) == 201
     assert state["…"] == "103 more"
-
-
-@pytest.mark.parametrize("value", ["x" * 500, list(range(500)), {"k": "v" * 500}, [[[[[[1]]]]]], 10**400, b"y" * 500])
-def test_text_is_never_longer_than_it_may_be(value):
-    """Whatever it is of."""
-    assert len(short_text(value, 50)) <= 50
 
 
 # -------------------------------------------------------------------------------------------------- statistics

@@ -9,7 +9,16 @@ from scorewise_actors.events import EventHub
 from scorewise_actors.job import Verdict
 from scorewise_actors.plan import JobPlan
 from scorewise_actors.resilience_memory import ResilienceMemory
-from scorewise_actors.roles import ROOT, is_supervisor, job_id, job_path, place_in_job, role_of
+from scorewise_actors.roles import (
+    MONITOR_PATH,
+    RESILIENCE_PATH,
+    ROOT,
+    is_supervisor,
+    job_id,
+    job_path,
+    place_in_job,
+    role_of,
+)
 from scorewise_actors.tree import job_spec, system_spec
 from supervisors import ChildKind, Supervisor
 
@@ -36,6 +45,7 @@ def test_every_path_of_the_tree_is_read_as_what_it_is(tmp_path):
     found = dict(paths(ROOT, specs))
     assert len(found) == 1 + 4 + 1 + 3 + 1 + 2 * (1 + 1) + 4 * (1 + 1 + 1 + 2)
     assert is_supervisor(ROOT)
+    assert (found[MONITOR_PATH], found[RESILIENCE_PATH], found[plan.path]) == (False, True, True)
     for path, supervisor in found.items():
         assert is_supervisor(path) is supervisor, path
         if not supervisor:
