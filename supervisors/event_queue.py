@@ -36,7 +36,8 @@ class EventQueue:
         self._function = function
         self._limit = limit
         self._events: deque[Event] = deque()
-        self._condition = threading.Condition(threading.RLock())  # reentrant: a signal handler may tell a dead actor
+        self._lock = threading.RLock()  # reentrant: a signal handler may tell a dead actor
+        self._condition = threading.Condition(self._lock)  # entered by its lock, in C: else a kill could leave it taken
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"{runtime.name} event queue", daemon=True)
         self._unsubscribe = runtime.subscribe(self._put, kinds)  # first: it refuses kinds that are none
@@ -56,18 +57,18 @@ class EventQueue:
         """
         validation.require_duration("EventQueue.close: timeout", timeout, endless=True)
         self._unsubscribe()
-        with self._condition:
+        with self._lock:
             self._closed = True
             self._condition.notify()
         if threading.current_thread() is not self._thread:
             self._thread.join(min(timeout, threading.TIMEOUT_MAX))
-        with self._condition:
+        with self._lock:
             self.dropped += len(self._events)
             self._events.clear()
         return not self._thread.is_alive()
 
     def _put(self, event: Event) -> None:
-        with self._condition:
+        with self._lock:
             if len(self._events) >= self._limit:
                 self._events.popleft()
                 self.dropped += 1
@@ -76,7 +77,7 @@ class EventQueue:
 
     def _run(self) -> None:
         while True:
-            with self._condition:
+            with self._lock:
                 while not self._events:
                     if self._closed:
                         return

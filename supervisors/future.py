@@ -20,6 +20,7 @@ from policies import validation
 from policies.short_text import short_text
 from supervisors.ask_cycles import check_wait
 from supervisors.current import current, runs_on
+from supervisors.exits import Killed
 
 if TYPE_CHECKING:
     from supervisors.actor import Actor
@@ -131,6 +132,7 @@ class ReplyFuture(pykka.Future[Any]):
     def as_asyncio(self) -> "asyncio.Future[Any]":
         """The same reply as a future of the running event loop."""
         loop = asyncio.get_running_loop()
+        in_main_thread = threading.current_thread() is threading.main_thread()  # a signal handler may answer there
         mirror: asyncio.Future[Any] = loop.create_future()
 
         def deliver() -> None:
@@ -144,7 +146,7 @@ class ReplyFuture(pykka.Future[Any]):
                 mirror.set_exception(_fit_for_asyncio(error.with_traceback(trace)))
 
         def answered(_: ReplyFuture) -> None:
-            if runs_on(loop):
+            if not in_main_thread and runs_on(loop):
                 deliver()
                 return
             with contextlib.suppress(RuntimeError):  # that loop has ended: nobody waits there any more
@@ -228,7 +230,9 @@ class ReplyFuture(pykka.Future[Any]):
     def _call(self, callback: "Callable[[ReplyFuture], None]") -> None:
         try:
             callback(self)
-        except Exception as error:  # noqa: BLE001 - what waits for an answer must not harm the one who gives it
+        except (Killed, KeyboardInterrupt):  # not the callback's: meant for the actor that answers, or for the program
+            raise
+        except BaseException as error:  # noqa: BLE001 - what waits for an answer must not harm the one who gives it
             logger.opt(exception=error).error("a done callback failed: {}", short_text(error))
 
 

@@ -354,6 +354,8 @@ def _pass_on(signal: Signal, watchers: Iterable[Watcher]) -> None:
     for watcher in watchers:
         try:
             watcher(signal)
-        except Exception as error:  # noqa: BLE001 - one watcher's fault must not keep the news from the others
+        except Killed:  # meant for the actor in whose thread this runs
+            raise
+        except BaseException as error:  # noqa: BLE001 - one watcher's fault must not keep the news from the others
             text = short_text(signal)
             logger.opt(exception=error).error("a watcher failed on {}: {}", text, short_text(error))

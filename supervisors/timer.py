@@ -45,7 +45,8 @@ class TimerThread:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._sweep_at = _SWEEP
-        self._condition = threading.Condition()
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)  # entered by its lock, in C: else a kill could leave it taken
         self._wakes_at = -math.inf
         """When the thread will look again by itself; while it is awake it looks at once."""
         self._closed = False
@@ -57,20 +58,23 @@ class TimerThread:
         return self.at(time.monotonic() + seconds, function)
 
     def at(self, when: float, function: Callable[[], None]) -> Timer:
-        """Call ``function`` at ``when``, monotonic seconds."""
+        """Call ``function`` at ``when``, monotonic seconds. Raises for what is no time, before it could do harm."""
+        when = float(when)
+        if math.isnan(when):
+            raise ValueError("a timer needs a time, got nan")
         timer = Timer(when, function)
-        with self._condition:
+        with self._lock:
+            if when < self._wakes_at:  # it sleeps too long; most timers are limits, a minute ahead, and wake nobody
+                self._condition.notify()
+                self._wakes_at = when
             heapq.heappush(self._heap, (when, next(self._order), timer))
             if len(self._heap) > self._sweep_at:
                 self._sweep()
-            if when < self._wakes_at:  # it sleeps too long; most timers are limits, a minute ahead, and wake nobody
-                self._wakes_at = when
-                self._condition.notify()
         return timer
 
     def close(self) -> None:
         """Call nothing any more; the thread ends."""
-        with self._condition:
+        with self._lock:
             self._closed = True
             self._condition.notify()
         if threading.current_thread() is not self._thread:
@@ -84,7 +88,7 @@ class TimerThread:
 
     def _run(self) -> None:
         while True:
-            with self._condition:
+            with self._lock:
                 if self._closed:
                     return
                 due = self._heap[0][0] if self._heap else math.inf

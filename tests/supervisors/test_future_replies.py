@@ -63,6 +63,20 @@ def test_a_callback_that_raises_harms_neither_the_answerer_nor_the_others():
     future.add_done_callback(lambda _: 1 / 0)
 
 
+@pytest.mark.parametrize("error", [SystemExit(1), asyncio.CancelledError(), GeneratorExit()])
+def test_a_callback_that_leaves_harms_neither_the_answerer_nor_the_others(error):
+    """It is the client's, and the answerer is a supervisor, say."""
+    called, future = [], ReplyFuture()
+
+    def leave(_):
+        raise error
+
+    future.add_done_callback(leave)
+    future.add_done_callback(called.append)
+    assert future.offer("x")
+    assert called == [future]
+
+
 def test_a_reply_that_comes_while_somebody_prepares_to_wait_is_not_waited_for(monkeypatch):
     """The one who answers has seen nobody wait, so nobody would be woken."""
     future = ReplyFuture()

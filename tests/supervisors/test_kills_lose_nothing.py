@@ -12,6 +12,7 @@ import pytest
 from supervisors import (
     ActorExit,
     ChildSpec,
+    EventQueue,
     ExitKind,
     ExitReason,
     Killed,
@@ -21,6 +22,7 @@ from supervisors import (
     ThreadActor,
 )
 from supervisors.async_actor import AsyncActor
+from supervisors.events import MailboxHigh
 from supervisors.signals import Kill
 from supervisors.testing import DEADLINE, AsyncProbe, Do, Gate, Probe, await_true, down_of
 from supervisors.threads import raise_in_frame, raise_in_thread
@@ -98,6 +100,29 @@ def survivors_of_kills_on_their_loop(stage):
 def test_a_kill_of_an_actor_at_work_never_hits_its_loop_or_its_neighbours(stage):
     """It works and awaits in turns, so that it is on the stack and off again when the kill comes."""
     assert survivors_of_kills_on_their_loop(stage)
+
+
+@pytest.mark.parametrize("held", ["timer", "event queue"])
+def test_a_kill_leaves_no_lock_of_the_runtime_taken(runtime, stage, held):
+    """Actors are killed while they set timers and tell queues of events; those serve the others afterwards."""
+    queue = EventQueue(runtime, lambda _: None)
+
+    def work(actor):
+        while True:
+            if held == "timer":
+                actor.send_after(3600, "late").cancel()
+            else:
+                actor.runtime.emit(MailboxHigh(actor.path, actor.incarnation, 1, None))
+
+    for number in range(80):
+        actor = Probe()
+        stage.enter(actor, f"a{number}").tell(Do(work))
+        down = down_of(actor)
+        await_true(lambda down=down, actor=actor: down.done() or (actor.inject(WHY) and None), "it is killed")
+    heard = threading.Event()
+    queue.close()
+    runtime.timer.after(0.0, heard.set)
+    assert heard.wait(DEADLINE)
 
 
 def test_a_kill_is_never_raised_in_a_neighbour_that_keeps_the_loop_busy(stage):

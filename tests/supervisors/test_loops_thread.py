@@ -62,6 +62,23 @@ def test_a_loop_lives_for_an_actor_that_nobody_refers_to(runtime):
     await_true(lambda: loop() is None or not loop().is_alive(), "it ends with its last actor")
 
 
+def test_an_actor_whose_task_is_cancelled_before_its_first_step_has_ended(stage, runtime):
+    """Nothing of it ran, and still whoever watches it is told."""
+    actor = AsyncProbe(make_loop())
+    stage.enter(actor)
+
+    def launch_and_cancel(actor):
+        child = AsyncProbe(actor.loop_thread)
+        down = down_of(child)
+        runtime.launch(child, "rt/child")
+        child._task.cancel()
+        return down
+
+    down = actor.ref.ask(Do(launch_and_cancel), timeout=DEADLINE)  # which the actor has awaited
+    assert (down.reason.kind, down.reason.error_type) == (ExitKind.START_FAILED, "CancelledError")
+    assert actor.loop_thread.actors() == (actor,)
+
+
 def test_fifty_loops_leave_no_file_thread_or_warning(stage, caplog):
     """Tasks that the actors left behind are cancelled and their generators closed before the loop is closed."""
     fds, closed = len(open_files()), []

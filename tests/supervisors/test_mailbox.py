@@ -4,6 +4,7 @@ import contextlib
 import signal
 import sys
 import threading
+import types
 from collections import deque
 
 import attrs
@@ -280,6 +281,22 @@ def test_a_loop_mailbox_shares_one_wake_up_among_many_messages():
     calls[0]()
     fill(box, "more")
     assert len(calls) == 2
+
+
+def test_an_interrupt_in_mid_put_does_not_leave_a_loop_mailbox_deaf():
+    """A signal handler raised in the main thread just when it woke the loop: the next message wakes it."""
+    mailbox, woken = LoopMailbox(), []
+
+    def interrupted(function):
+        mailbox.loop.call_soon_threadsafe = woken.append
+        raise KeyboardInterrupt
+
+    mailbox.loop = types.SimpleNamespace(call_soon_threadsafe=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        mailbox.put(Envelope("first"))
+    mailbox.put(Envelope("second"))
+    assert len(woken) == 1
+    assert [mailbox.poll().message, mailbox.poll().message] == ["first", "second"]
 
 
 def test_a_loop_mailbox_whose_loop_is_closed_answers_what_is_put():

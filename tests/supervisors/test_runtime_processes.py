@@ -201,6 +201,38 @@ def test_a_forked_child_may_clean_up_what_its_parent_has():
     ]
 
 
+def test_a_child_that_was_forked_while_somebody_made_a_link_can_make_links():
+    """The lock of links is not taken along."""
+    code, said, err = run("""
+        from supervisors import links
+        taken, go = threading.Event(), threading.Event()
+        def hold():
+            with links._lock:
+                taken.set()
+                go.wait(0.3)
+        threading.Thread(target=hold, daemon=True).start()
+        taken.wait()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if links._lock.acquire(timeout=10) else 1)
+        say("child", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """)
+    assert (code, said) == (0, ["child 0"]), err
+
+
+def test_a_signal_handler_answers_who_awaits_on_the_loop_of_the_main_thread():
+    """Nothing else wakes that loop."""
+    code, said, err = run("""
+        async def main():
+            future = ReplyFuture()
+            signal.signal(signal.SIGALRM, lambda *_: future.offer("answered"))
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            say(await future)
+        asyncio.run(main())
+    """)
+    assert (code, said) == (0, ["answered"]), err
+
+
 def test_pykka_can_stop_everything():
     """``ActorRegistry.stop_all`` ends the tree through its root, in order; permanent children do not come back."""
     code, said, err = run("""

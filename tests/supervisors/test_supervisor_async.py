@@ -202,6 +202,11 @@ def test_a_supervisor_that_crashes_on_a_loop_waits_for_its_subtree_without_holdi
     assert runtime.ref("rt/y").ask("alive", timeout=DEADLINE) == "alive"
     assert count_children(root).get(timeout=DEADLINE)["active"] == 2
     assert runtime.ref("rt/s").actor is crashed
+    for _ in range(3):  # whoever cancels it now does not make it forget its children
+        loop.loop.call_soon_threadsafe(crashed._task.cancel)
+    assert runtime.ref("rt/y").ask("alive", timeout=DEADLINE) == "alive"
+    assert count_children(root).get(timeout=DEADLINE)["active"] == 2
+    assert runtime.ref("rt/s").actor is crashed
     gate.open()
     await_tree(root, "s=up(x=up) y=up")
 
