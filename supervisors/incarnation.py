@@ -220,11 +220,15 @@ class Incarnation(pykka.Actor):
 
     def release_aside(self, wait: float = 0.0) -> None:
         """Run ``release()`` in a thread of its own and wait at most ``wait`` seconds for it: one that blocks must not
-        hold up the killer, who has the timers of everybody to serve. Never raises.
+        hold up the killer, who has the timers of everybody to serve, and is neither called nor waited for again. Never
+        raises.
         """
-        if type(self).release is Incarnation.release:
+        running: threading.Thread | None = self.__dict__.get("_releasing")
+        if type(self).release is Incarnation.release or (running is not None and running.is_alive()):
             return
-        thread = threading.Thread(target=self._release_quietly, name=f"release {self.path}", daemon=True)
+        thread = self.__dict__["_releasing"] = threading.Thread(
+            target=self._release_quietly, name=f"release {self.path}", daemon=True
+        )
         try:
             thread.start()
         except RuntimeError:  # no thread to be had, as when the interpreter exits

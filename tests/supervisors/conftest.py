@@ -1,13 +1,14 @@
 """A runtime that must leave nothing behind, and actors of both kinds to run on it."""
 
 import itertools
+import sys
 import threading
 from pathlib import Path
 
 import pykka
 import pytest
 
-from supervisors import Actor, LoopThread, Ref, Runtime
+from supervisors import Actor, Killed, LoopThread, Ref, Runtime
 from supervisors.testing import DEADLINE, AsyncProbe, EventLog, Journal, Probe, await_true, down_of, ready_of
 
 NAME = "rt"
@@ -92,3 +93,19 @@ def make(request):
     if request.param == "thread":
         return Probe
     return lambda *args, **hooks: AsyncProbe(make_loop(), *args, **hooks)
+
+
+@pytest.fixture
+def kills_in_callbacks_are_no_news(monkeypatch):
+    """A kill may arrive in a callback of the garbage collector, where Python can only report it, or while a start
+    function makes an event loop, which complains of that when it is deleted. Pytest would keep the report, and with it
+    the frames of that actor and all that they refer to.
+    """
+    report = sys.unraisablehook
+
+    def other_news(news):
+        half_made = getattr(news.object, "__qualname__", "") == "BaseEventLoop.__del__"
+        if news.exc_type is not Killed and not half_made:
+            report(news)
+
+    monkeypatch.setattr(sys, "unraisablehook", other_news)

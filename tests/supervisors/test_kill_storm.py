@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from supervisors import Killed
 from tests.supervisors.kill_storm import BLOWS, run
 from tests.supervisors.planted_storm import BUGS, no_bug
 
@@ -15,22 +14,6 @@ KILLS = 10_000
 SEED = 20_777
 DEADLINE = 60.0
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def kills_in_callbacks_are_no_news(monkeypatch):
-    """A kill may arrive in a callback of the garbage collector, where Python can only report it, or while a start
-    function makes an event loop, which complains of that when it is deleted. Pytest would keep the report, and with it
-    the frames of that actor and all that they refer to.
-    """
-    report = sys.unraisablehook
-
-    def other_news(news):
-        half_made = getattr(news.object, "__qualname__", "") == "BaseEventLoop.__del__"
-        if news.exc_type is not Killed and not half_made:
-            report(news)
-
-    monkeypatch.setattr(sys, "unraisablehook", other_news)
 
 
 @pytest.mark.timeout(600)

@@ -103,21 +103,24 @@ def test_a_kill_of_an_actor_at_work_never_hits_its_loop_or_its_neighbours(stage)
 
 
 @pytest.mark.parametrize("held", ["timer", "event queue"])
+@pytest.mark.usefixtures("kills_in_callbacks_are_no_news")
 def test_a_kill_leaves_no_lock_of_the_runtime_taken(runtime, stage, held):
     """Actors are killed while they set timers and tell queues of events; those serve the others afterwards."""
     queue = EventQueue(runtime, lambda _: None)
 
     def work(actor):
+        at_work.set()
         while True:
             if held == "timer":
                 actor.send_after(3600, "late").cancel()
             else:
                 actor.runtime.emit(MailboxHigh(actor.path, actor.incarnation, 1, None))
 
-    for number in range(80):
-        actor = Probe()
+    for number in range(300):
+        actor, at_work = Probe(), threading.Event()
         stage.enter(actor, f"a{number}").tell(Do(work))
         down = down_of(actor)
+        assert at_work.wait(DEADLINE)
         await_true(lambda down=down, actor=actor: down.done() or (actor.inject(WHY) and None), "it is killed")
     heard = threading.Event()
     queue.close()

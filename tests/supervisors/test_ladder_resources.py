@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from supervisors import AsyncActor, Down, ExitKind, ExitReason, ThreadActor
-from supervisors.events import DeadLetter, ZombieEnded
+from supervisors.events import Abandoned, DeadLetter, ZombieEnded
 from supervisors.spec import Ladder
-from supervisors.testing import DEADLINE, AsyncProbe, Do, await_true, down_of
+from supervisors.testing import DEADLINE, AsyncProbe, Do, Probe, await_true, down_of
 from tests.supervisors.conftest import make_loop
 
 SHORT = Ladder(stop=0.01, cancel=0.01, release=0.01, exception=0.01)
@@ -119,6 +119,26 @@ def test_the_process_of_a_dead_actor_has_ended_when_its_watchers_hear(stage, run
 def target(stage):
     """Whom the abandoned ones talk to."""
     return stage.enter(AsyncProbe(make_loop()), "target")
+
+
+@pytest.mark.parametrize("kind", ["thread", "async"])
+def test_a_release_that_blocks_is_neither_called_nor_waited_for_again(stage, runtime, log, kind):
+    """The rung of the ladder has called it; the end of the abandoned actor does not, nor hold the timers up for it."""
+    gate, busy, called = threading.Event(), threading.Event(), []
+
+    def release(actor):
+        called.append(actor)
+        gate.wait(DEADLINE)
+
+    actor = Probe(release=release) if kind == "thread" else AsyncProbe(make_loop(), release=release)
+    stage.enter(actor).tell(Do(lambda _: busy.set() or gate.wait(DEADLINE)))
+    assert busy.wait(DEADLINE)
+    runtime.kill(actor, SHORT, ExitReason(ExitKind.SHUTDOWN))
+    log.await_event(Abandoned, "rt/a")
+    assert down_of(actor).get(timeout=DEADLINE).reason.kind is ExitKind.ABANDONED
+    assert called == [actor]
+    gate.set()
+    log.await_event(ZombieEnded, "rt/a")
 
 
 def test_tasks_and_threads_of_an_abandoned_async_actor_are_fenced(stage, runtime, log, target):
