@@ -15,9 +15,8 @@ class AsyncSupervisor(Supervision, AsyncActor):
     """The same as ``Supervisor``, as one more actor of an event loop.
 
     Its children may be actors of any kind, wherever they live; to restart those on its own loop wakes, as a rule, no
-    other thread. What the loop suffers it suffers too: while a handler blocks the loop nothing is
-    restarted, and if the loop is given up, so is it. So have it supervised from elsewhere, and watch the loop with a
-    ``LoopWatchdog``.
+    other thread. What the loop suffers it suffers too: while a handler blocks the loop nothing is restarted, and if the
+    loop is given up, so is it. So have it supervised from elsewhere, and watch the loop with a ``LoopWatchdog``.
     """
 
     def __init__(self, loop: LoopThread, spec: SupervisorSpec) -> None:
