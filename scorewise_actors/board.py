@@ -54,8 +54,6 @@ class JobBoard:
         self.began = time.monotonic()
         self.progress = Progress()
         """Written by the FrontierActor."""
-        self.suspects: tuple[str, ...] = ()
-        """Written by the FrontierActor: ``Frontier.suspects``, for a verdict about crashes."""
         self.results = DurableResults()
         """Written by the CheckpointActor."""
         self.run_opened = False

@@ -36,7 +36,6 @@ POISON_CRASHES = 3
 """Crashes of an item's own page, or of its scraper, after which it is a dead letter."""
 POISON_SHARED = 6
 """Deaths of a browser or driver with the item in flight after which it is one, whoever was to blame."""
-_SUSPECTS = 5
 
 
 @attrs.frozen
@@ -97,10 +96,6 @@ class Frontier(Protocol):
         """The counts."""
         ...
 
-    def suspects(self) -> tuple[str, ...]:
-        """URLs of the items without an outcome that browsers or drivers died under, most deaths first; five at most."""
-        ...
-
 
 class MemoryFrontier:
     """The frontier of one machine."""
@@ -126,8 +121,6 @@ class MemoryFrontier:
         self._known = {request.unique_key for request in self._requests}
         self._tries = ledger.tries_of(state)
         self._recorded = set(self._tries)
-        self._deaths = Counter({item: tries.shared for item, tries in self._tries.items() if tries.shared})
-        """Items without an outcome -> browsers and drivers that died under them."""
         counted = ledger.audit(state)
         self._done, self._dead = counted.done, len(counted.dead)
         self._resumed = self._done + self._dead
@@ -241,9 +234,6 @@ class MemoryFrontier:
             resumed=self._resumed,
         )
 
-    def suspects(self) -> tuple[str, ...]:
-        return tuple(self._requests[item].url for item, _ in self._deaths.most_common(_SUSPECTS))
-
     # ------------------------------------------------------------------------------------------------- handing out
 
     def _next(self, now: float) -> int | None:
@@ -295,7 +285,6 @@ class MemoryFrontier:
             self._recorded.discard(item)
             ops.append(ledger.forget_tries(item))
         self._refused.discard(item)
-        self._deaths.pop(item, None)
         self._between.pop(item, None)
         self._hosts.closed(self._place(item))
         self._committing[item] = status
@@ -357,7 +346,6 @@ class MemoryFrontier:
             tries = attrs.evolve(tries, crashes=tries.crashes + 1)
         else:
             tries = attrs.evolve(tries, shared=tries.shared + 1)
-            self._deaths[item] = tries.shared
         self._tries[item] = tries
         if tries.crashes < POISON_CRASHES and tries.shared < POISON_SHARED:
             # once in the wrong place is chance; after that the others go first, so that they are through if it is not

@@ -176,7 +176,6 @@ class FrontierActor(ThreadActor):
         """After anything has changed: hand out what can be handed out, tell the world, end if all is done."""
         starved = self._feed()
         self._board.progress = self.frontier.progress()
-        self._board.suspects = self.frontier.suspects()
         if self._board.end.draining is not None:
             if self.frontier.leased() == 0:
                 self._end(Verdict("interrupted", reason=self._board.end.draining))

@@ -102,7 +102,7 @@ class AbortJudgeActor(ThreadActor):
     def _act(self, decision: AbortDecision, now: float) -> None:
         if decision.action is AbortAction.ABORT:
             self._save(now, at_once=True)
-            self._end(Verdict("aborted", decision.rule, self._reason(decision), decision.evidence))
+            self._end(Verdict("aborted", decision.rule, decision.reason, decision.evidence))
         if decision.action is self._action:
             return
         self._action = decision.action
@@ -112,13 +112,6 @@ class AbortJudgeActor(ThreadActor):
             logger.warning("job {} is under suspicion, only probes go on: {}", self._plan.job_id, decision.reason)
         else:
             logger.info("job {} is above suspicion again", self._plan.job_id)
-
-    def _reason(self, decision: AbortDecision) -> str:
-        """The policy's, and where browsers died, the items that were there most often: one may be what kills them."""
-        suspects = self._board.suspects
-        if decision.rule != "crashes" or not suspects:
-            return decision.reason
-        return redact_text(f"{decision.reason} Most often in hand then: {', '.join(suspects)}")
 
     def _end(self, verdict: Verdict) -> None:
         self._news.halted(AbortDecision(AbortAction.ABORT, verdict.rule, dict(verdict.evidence), verdict.reason))

@@ -174,22 +174,6 @@ def test_a_scraper_that_is_not_heard_of_loses_its_lease_and_its_life(system, hea
     assert report.restarts_by_actor == {"scrape": 1}
 
 
-def test_a_handler_that_kills_its_browser_each_time_is_named_by_the_verdict(system, healthy_site):
-    """The crash rule halts the job before the item is poison, so it is the verdict that says what was in hand."""
-    killer, *others = match_urls(healthy_site, 4)
-
-    async def handler(context):
-        if context.request.label == "killer":
-            os.kill(browser_pid(system), signal.SIGKILL)
-        return await visit(context)
-
-    report = system.run_blocking("killer", [Request(killer, "killer"), *others], handler)
-    assert (report.verdict.rule, report.exit_code) == ("crashes", ExitCode.ABORTED), report
-    assert killer in report.verdict.reason.partition(" Most often in hand then: ")[2]
-    assert report.pending >= 1
-    assert report.dead_letters == ()
-
-
 @pytest.mark.parametrize("victim", ["browser", "driver"])
 def test_a_kill_at_the_tail_of_a_job_blames_nobody(system, healthy_site, victim):
     """More idle slots than items: the one in flight goes from hand to hand of the bereaved, and is done in the end."""

@@ -110,32 +110,6 @@ def test_machinery_that_fails_costs_no_attempt_until_the_item_is_poison(journal)
     assert len(journal.audit().dead) == 2
 
 
-def test_items_that_browsers_died_under_are_suspects_until_they_have_an_outcome(journal):
-    """Most deaths first, five at most, also after a restart; a crash of its own page makes none."""
-
-    def strike(items, *, alone):
-        for lease in journal.swap(want=6).leases:
-            struck = Returned(lease.item, lease.token, "it died", alone=alone if lease.item in items else None)
-            journal.swap("a", struck, want=0)
-
-    strike({3}, alone=True)
-    assert journal.frontier.suspects() == ()
-    for items in ((2,), (2, 4), (2, 4, 1), (2, 4, 1, 3), range(6)):
-        strike(items, alone=False)
-    for _ in range(2):
-        suspects = journal.frontier.suspects()
-        assert suspects[:4] == (URLS[2], URLS[4], URLS[1], URLS[3])
-        assert len(suspects) == 5
-        journal.open()
-    for lease in journal.swap(want=6).leases:
-        outcome = Returned(lease.item, lease.token, "ended on purpose", alone=None)
-        if lease.item in {1, 2}:
-            outcome = Scraped(lease.item, lease.token, (), ())
-        journal.swap("a", outcome, want=0)
-    assert journal.frontier.suspects()[:2] == (URLS[4], URLS[3])
-    assert len(journal.frontier.suspects()) == 4
-
-
 def test_a_host_that_asks_for_a_long_pause_is_left_alone_and_others_go_on(journal):
     """Retry-After above the cap parks the host and gives the try back."""
     lease = journal.lease()

@@ -28,26 +28,6 @@ MUTANTS = {
         "if tries.crashes <= POISON_CRASHES",
         "test_machinery_that_fails_costs_no_attempt_until_the_item_is_poison",
     ),
-    "a death is forgotten": (
-        "self._deaths[item] = tries.shared",
-        "pass",
-        "test_items_that_browsers_died_under_are_suspects_until_they_have_an_outcome",
-    ),
-    "deaths are forgotten by a restart": (
-        "if tries.shared})",
-        "if False})",
-        "test_items_that_browsers_died_under_are_suspects_until_they_have_an_outcome",
-    ),
-    "a crashed page makes suspects": (
-        "tries = attrs.evolve(tries, crashes=tries.crashes + 1)",
-        "tries = attrs.evolve(tries, crashes=tries.crashes + 1); self._deaths[item] += 5",
-        "test_items_that_browsers_died_under_are_suspects_until_they_have_an_outcome",
-    ),
-    "a finished item stays suspect": (
-        "self._deaths.pop(item, None)",
-        "pass",
-        "test_items_that_browsers_died_under_are_suspects_until_they_have_an_outcome",
-    ),
     "tries are not remembered": (
         "self._between[item] = between.after(decision)\n            commits.append(self._remember(item))",
         "self._between[item] = between.after(decision)",
