@@ -5,6 +5,7 @@ yet in hand, an answer half given, the turn of an event loop. So ``Killed`` is o
 work; whoever is between two messages finds the signal ``Kill`` instead.
 """
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType, FrameType
@@ -19,6 +20,11 @@ INJECTION_PAUSE = 0.0005
 _DOORS = frozenset(("_dispatch", "on_start", "on_stop", "on_failure", "set_up", "tear_down"))
 """Functions of ours that call foreign code: handlers, and the hooks of supervisors with their start functions."""
 
+STARTS_THREAD = threading.Thread.start.__code__
+"""While a thread is started CPython 3.11 knows it by the id of the one that starts it: an exception for that one would
+arrive in the new one, which then never says that it has begun, and its starter waits for ever.
+"""
+
 _OURS = (str(Path(__file__).parent), str(Path(pykka.__file__).parent))
 _FOR_USERS = str(Path(__file__).parent / "testing")
 
@@ -30,6 +36,8 @@ def in_foreign_code(frames: Sequence[FrameType], loop_codes: frozenset[CodeType]
     A handler's message is in hand all the while: its asker is answered, whatever is raised where.
     """
     codes = [frame.f_code for frame in frames]
+    if STARTS_THREAD in codes:
+        return False
     depth = next((depth for depth, code in enumerate(codes) if code in loop_codes), 0)
     if depth == 0:  # none of them has called, or one of them is at work itself
         return False

@@ -49,6 +49,7 @@ from supervisors.core.transitions import (
 )
 from supervisors.events import Ended, Event, GaveUp, Restarted, Restarting, Started
 from supervisors.exits import SHUTDOWN, ExitKind, ExitReason, Killed
+from supervisors.foreign_code import STARTS_THREAD
 from supervisors.future import ReplyFuture
 from supervisors.hooks import run_hook
 from supervisors.mailboxes.kept import KeptMails
@@ -212,7 +213,7 @@ class Supervision(Actor):
         """
         called = False
         for code in (frame.f_code for frame in frames):
-            if code in _BOOKS:
+            if code in _BOOKS or code is STARTS_THREAD:
                 return False
             if called and code in _DOORS:
                 return True

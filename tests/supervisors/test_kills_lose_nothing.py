@@ -128,6 +128,29 @@ def test_a_kill_leaves_no_lock_of_the_runtime_taken(runtime, stage, held):
     assert heard.wait(DEADLINE)
 
 
+def test_a_kill_is_not_raised_while_a_thread_is_started(stage, monkeypatch):
+    """It would arrive in the new thread, and whoever starts it would wait for ever; it ends after this message."""
+    entered, gate, start_new = threading.Event(), threading.Event(), threading._start_new_thread
+
+    def slow_start(*args):
+        if threading.current_thread().name == "rt/a":
+            entered.set()
+            gate.wait(DEADLINE)
+        return start_new(*args)
+
+    monkeypatch.setattr(threading, "_start_new_thread", slow_start)
+    ran, actor = threading.Event(), Probe()
+    ref = stage.enter(actor)
+    started = ref.request(Do(lambda _: threading.Thread(target=ran.set).start()))
+    assert entered.wait(DEADLINE)
+    assert actor.inject(WHY)
+    assert not actor._injected
+    gate.set()
+    assert started.get(timeout=DEADLINE) is None
+    assert ran.wait(DEADLINE)
+    assert down_of(actor).get(timeout=DEADLINE).reason == WHY
+
+
 def test_a_kill_is_never_raised_in_a_neighbour_that_keeps_the_loop_busy(stage):
     """Who is killed ends when it gets its turn; the handler that ran meanwhile answers as if nothing had been."""
     loop, busy, over = make_loop(), threading.Event(), threading.Event()
