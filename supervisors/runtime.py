@@ -257,14 +257,14 @@ class Runtime:
         """
         validation.require_instance("Runtime.emit: event", event, Event)
         if event.kind != "dead_letter":
-            self._tell(event)
+            self._subscribers.tell(event.kind, event)
             return
         with self.lock:
             self.dead_letters[event.path] += 1
         if self._subscribers and not getattr(_telling, "dead_letter", False):
             _telling.dead_letter = True
             try:
-                self._tell(event)
+                self._subscribers.tell(event.kind, event)
             finally:
                 _telling.dead_letter = False
 
@@ -273,9 +273,6 @@ class Runtime:
         with self.lock:
             self.late_messages[sender.path] += 1
         self.emit(DeadLetter(path, type(message).__name__, "fenced", sender.path))
-
-    def _tell(self, event: Event) -> None:
-        self._subscribers.tell(event.kind, event)
 
     # ------------------------------------------------------------------------------------------------ zombies
 

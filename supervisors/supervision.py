@@ -54,9 +54,9 @@ from supervisors.future import ReplyFuture
 from supervisors.hooks import run_hook
 from supervisors.mailboxes.kept import KeptMails
 from supervisors.mailboxes.mailbox import is_stop_request
-from supervisors.runtime import Runtime
 from supervisors.signals import Down, Ready, Signal, Stop, Timeout
 from supervisors.spec import SUPERVISOR_LADDER, ChildSpec, SupervisorSpec
+from supervisors.subscribers import Subscribers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -362,7 +362,7 @@ def _made(spec: ChildSpec) -> Actor | None:
     return actor
 
 
-_DOORS = frozenset((_made.__code__, run_hook.__code__, Runtime._tell.__code__))
+_DOORS = frozenset((_made.__code__, run_hook.__code__, Subscribers.tell.__code__))
 """Where a supervisor calls foreign code."""
 
 _BOOKS = frozenset(
